@@ -1,0 +1,94 @@
+# The doors of the house: plain `make` lists them. Only python3 (3.11 or later), make and a package index are needed.
+
+.SHELLFLAGS := -eu -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+WORKERS ?= 2
+OLIST ?= data/olist
+ARGS ?=
+
+VENV := .venv
+PY := $(VENV)/bin/python
+REGULARS := $(VENV)/bin/regulars
+MEMBERS := libs/common services/ingest services/journeys services/loyalty services/notifier services/segmentation
+PROJECTS := pyproject.toml $(MEMBERS:%=%/pyproject.toml)
+
+# The stamps say which lock was installed last; a second run then takes no time. What DEV installs covers RUNTIME.
+RUNTIME := $(VENV)/runtime.stamp
+DEV := $(VENV)/dev.stamp
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+PIP := $(PY) -m pip --quiet
+INSTALL_MEMBERS := $(PIP) install --no-deps --no-build-isolation -e . $(MEMBERS:%=-e ./%)
+
+.PHONY: help
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: setup
+setup: $(DEV) ## make .venv with everything to run and to develop (the other targets do it by themselves)
+
+.PHONY: demo
+demo: $(RUNTIME) ## a generated shop, 60 days in about a minute; EXIT=1 ends by itself with status 0 or 1
+	@exec $(REGULARS) demo $(if $(filter-out 0,$(EXIT)),--exit) $(ARGS)
+
+.PHONY: up
+up: $(RUNTIME) ## run everything in one process, data kept in .regulars; ARGS="--port 8080"
+	@exec $(REGULARS) up $(ARGS)
+
+.PHONY: static
+static: $(DEV)
+	$(PY) -m ruff format --check --quiet .
+	$(PY) -m ruff check --quiet .
+	$(PY) -m mypy
+
+.PHONY: check
+check: static ## format, lint, types, tidy, laws and unit tests: seconds
+	$(PY) -m pytest -n $(WORKERS) $(wildcard tests/tidy tests/laws tests/unit) $(ARGS)
+
+.PHONY: test
+test: static ## everything that check does, and all tests on real servers
+	$(PY) -m pytest -n $(WORKERS) --durations=10 $(ARGS)
+
+.PHONY: bench
+bench: $(RUNTIME) ## measure this machine: throughput and latency of the whole road
+	@exec $(REGULARS) bench $(ARGS)
+
+.PHONY: kafka
+kafka: $(DEV) ## start a real Apache Kafka broker without Docker, for `regulars up --kafka`
+	@exec $(PY) -m regulars.kafka_broker $(ARGS)
+
+.PHONY: olist
+olist: $(DEV) ## the whole Olist history four ways must agree; OLIST=folder with the CSV files (default data/olist)
+	@exec $(PY) -m tests.olist.check "$(OLIST)" $(ARGS)
+
+.PHONY: lock
+lock: $(DEV) ## write requirements*.lock anew from the pyproject.toml files; ARGS=--upgrade for newer versions
+	$(PY) -m uv pip compile --quiet $(PROJECTS) --group build -o requirements.lock $(ARGS)
+	$(PY) -m uv pip compile --quiet $(PROJECTS) --group dev -c requirements.lock -o requirements-dev.lock $(ARGS)
+
+.PHONY: clean
+clean: ## remove .venv and all caches; your data in .regulars stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(PY):
+	@command -v $(PYTHON) >/dev/null && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Regulars needs Python 3.11 or later; here '$(PYTHON)' is: $$($(PYTHON) --version 2>&1 || true)." >&2; \
+	  echo "Name another one with: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "This Python has no venv module; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Making $(VENV) (once; about a minute, mostly downloads) ..."
+	@$(PYTHON) -m venv --clear $(VENV)
+
+$(RUNTIME): requirements.lock $(PROJECTS) | $(PY)
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(INSTALL_MEMBERS)
+	@touch $@
+
+$(DEV): requirements-dev.lock requirements.lock $(PROJECTS) | $(PY)
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(INSTALL_MEMBERS)
+	@touch $(RUNTIME) $@

@@ -1,0 +1,1 @@
+"""The bus: one port, three backends (memory, PostgreSQL, Kafka), one contract suite."""

@@ -1,0 +1,81 @@
+"""The relay: a service's outbox to Kafka, in order. Its position is kept beside the outbox, behind what Kafka has.
+
+1. read the committed rows above the position, 2. publish, all acknowledged, 3. write the position down.
+Killed between 2 and 3 it publishes again, and the readers' marks drop the repeats. One relay per service runs at a
+time (advisory lock); a second one would do no harm.
+"""
+
+import asyncio
+
+import asyncpg
+import structlog
+
+from common.bus.bell import Bell, wait
+from common.bus.kafka import KafkaPublisher, open_publisher
+from common.bus.port import Mark, Message
+from common.bus.postgres import tell_reader
+from common.db import outbox
+from common.db.engine import Connection
+from common.ids import PARTITIONS
+from common.retry import FOREVER, Retry
+from common.settings import Settings
+from common.telemetry import metrics
+
+READER = "relay"
+LEAD = "SELECT pg_advisory_lock(hashtext('regulars relay ' || current_user))"
+POSITIONS = "SELECT part, xid::text::bigint, id FROM readers WHERE reader = $1 AND topic = $2"
+TOPIC_ROWS = "(SELECT * FROM outbox WHERE topic = '{topic}')"
+RESTART = Retry(first_ms=100, factor=2.0, max_ms=5_000, max_tries=FOREVER)
+
+log = structlog.get_logger()
+
+
+class Relay:
+    """Publishes the given topics of one service's outbox."""
+
+    def __init__(
+        self, service: str, pool: asyncpg.Pool, bell: Bell, topics: tuple[str, ...], settings: Settings
+    ) -> None:
+        self._service, self._pool, self._bell, self._topics, self._settings = service, pool, bell, topics, settings
+
+    async def run(self) -> None:
+        """Runs until cancelled. With the broker or database away it tries again; the outbox keeps everything."""
+        assert self._settings.kafka is not None
+        attempt = 0
+        while True:
+            try:
+                async with open_publisher(self._settings.kafka) as publisher, self._pool.acquire() as connection:
+                    await connection.execute(LEAD, timeout=None)
+                    attempt = 0
+                    await self.publish_all(connection, publisher)
+            except Exception as error:  # noqa: BLE001 - the one seam to broker and database
+                attempt += 1
+                log.warning("relay restarts", service=self._service, reason=f"{type(error).__name__}: {error}")
+                await asyncio.sleep(RESTART.next(attempt) or 0)
+
+    async def publish_all(self, connection: Connection, publisher: KafkaPublisher) -> None:
+        """Publishes from the position on, until cancelled or an error."""
+        positions = {topic: await self._load(connection, topic) for topic in self._topics}
+        with self._bell.listen(self._topics) as bell:
+            while True:
+                counts = [await self._publish(connection, publisher, topic, positions[topic]) for topic in positions]
+                metrics.RELAY_ROWS.labels(self._service).inc(sum(counts))
+                if not any(counts):
+                    await wait(bell, self._settings.poll_ms / 1000)
+
+    async def _publish(
+        self, connection: Connection, publisher: KafkaPublisher, topic: str, positions: dict[int, Mark]
+    ) -> int:
+        source, limit = TOPIC_ROWS.format(topic=topic), self._settings.batch_max_messages
+        messages: list[Message] = await outbox.read_after(connection, source, topic, positions, limit)
+        if messages:
+            await publisher.publish(messages)
+            reached = {message.part: message.mark for message in messages}
+            await tell_reader(connection, READER, topic, reached)
+            positions |= reached
+        return len(messages)
+
+    @staticmethod
+    async def _load(connection: Connection, topic: str) -> dict[int, Mark]:
+        rows = await connection.fetch(POSITIONS, READER, topic)
+        return dict.fromkeys(range(PARTITIONS), Mark(0, 0)) | {part: Mark(xid, id_) for part, xid, id_ in rows}

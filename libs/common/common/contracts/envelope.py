@@ -1,0 +1,116 @@
+"""The CloudEvents 1.0 envelope (JSON structured mode) that every event of the house travels in.
+
+Source: CloudEvents 1.0.2, sections 3.1 (attributes) and 3.2 (extensions). `sequence` (the sampled-rate extension's
+sibling) is known only once a row is committed, so it travels beside the body, as a bus header.
+"""
+
+from datetime import datetime
+from typing import Annotated, ClassVar, Generic, TypeVar, cast
+
+import msgspec
+from msgspec import Meta, Raw, Struct, field
+
+from common.ids import Id
+
+Time = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset.")]
+
+
+class Data(Struct, frozen=True, omit_defaults=True):
+    """What an event says. A reader ignores fields it does not know; the edge refuses them (see `strict`)."""
+
+    TYPE: ClassVar[str]
+
+
+class Envelope(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The attributes of an event, under our names; the wire names are those of CloudEvents."""
+
+    specversion: Annotated[str, Meta(pattern="^1\\.0$")]
+    id: Id
+    source: Id
+    type: str
+    shop_id: Id = field(name="shopid")
+    customer_id: Id = field(name="subject")
+    occurred_at: Time = field(name="time")  # what the sender claims
+    received_at: Time = field(name="receivedat")  # stamped once, at the edge; the time everything is decided at
+    causation_id: str = field(name="causationid", default="")
+    trace_parent: str = field(name="traceparent", default="")
+    historic: bool = False  # an import: states change, nobody is messaged
+
+
+class Wire(Envelope, frozen=True, kw_only=True):
+    """An envelope whose data has not been looked at yet."""
+
+    data: Raw
+
+
+D_co = TypeVar("D_co", bound=Data, covariant=True)
+
+
+class Event(Envelope, Generic[D_co], frozen=True, kw_only=True):
+    """A decoded event."""
+
+    data: D_co
+
+
+class Rejection(Struct, frozen=True):
+    """Why something was not taken: `path` is a JSON path to the fault, `reason` a sentence for the sender."""
+
+    path: str
+    reason: str
+
+
+_WIRE = msgspec.json.Decoder(Wire)
+_ENCODER = msgspec.json.Encoder()
+
+
+def encode(event: Event[Data]) -> bytes:
+    """The event as its bytes on the bus."""
+    return _ENCODER.encode(event)
+
+
+class Decoder:
+    """Decodes the events of the types it was made for."""
+
+    def __init__(self, types: tuple[type[Data], ...]) -> None:
+        self._data = {t.TYPE: msgspec.json.Decoder(t) for t in types}
+
+    def decode(self, body: bytes) -> Event[Data] | Rejection:
+        """Bytes to an event; what is not one comes back as a Rejection, never as an exception."""
+        path = "$"
+        try:
+            wire = _WIRE.decode(body)
+            data_decoder = self._data.get(wire.type)
+            if data_decoder is None:
+                return Rejection("$.type", f"unknown event type {wire.type!r}")
+            path = "$.data"
+            data = data_decoder.decode(wire.data)
+        except msgspec.MsgspecError as error:
+            return rejection(error, under=path)
+        return Event(
+            specversion=wire.specversion,
+            id=wire.id,
+            source=wire.source,
+            type=wire.type,
+            shop_id=wire.shop_id,
+            customer_id=wire.customer_id,
+            occurred_at=wire.occurred_at,
+            received_at=wire.received_at,
+            causation_id=wire.causation_id,
+            trace_parent=wire.trace_parent,
+            historic=wire.historic,
+            data=data,
+        )
+
+
+def rejection(error: Exception, under: str = "$") -> Rejection:
+    """msgspec's `reason - at `$.path`` as a Rejection whose path starts at `under`."""
+    reason, _, path = str(error).partition(" - at `")
+    return Rejection(under + path.rstrip("`").removeprefix("$"), reason)
+
+
+def strict(data_type: type[Data]) -> type[Data]:
+    """The same type for the edge: it refuses fields it does not know, so that a typo is heard."""
+    made = msgspec.defstruct(
+        data_type.__name__, [], bases=(data_type,), frozen=True, forbid_unknown_fields=True, omit_defaults=True
+    )
+    return cast(type[Data], made)

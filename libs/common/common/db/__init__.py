@@ -1,0 +1,1 @@
+"""PostgreSQL: connections, tables every service has, and the statements of the road."""

@@ -1,0 +1,156 @@
+"""What one process shares among the services it runs, and how it runs them: all in one, or one alone."""
+
+import asyncio
+import gc
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import asyncpg
+import uvicorn
+from fastapi import APIRouter
+
+from common.bus.bell import Bell
+from common.bus.kafka import KafkaBus, make_topics
+from common.bus.postgres import PostgresBus
+from common.bus.relay import Relay
+from common.clock import Clock, parse_clock
+from common.contracts.topics import TOPICS, Topic
+from common.db.engine import open_pool
+from common.db.migrate import migrate
+from common.pipeline import Road
+from common.service import Service
+from common.settings import Settings, SettingsError, load_settings
+from common.shops import Shop, load_shops
+from common.telemetry import logs
+from common.web.app import create_app
+from common.web.auth import KeyRing
+
+S = TypeVar("S")
+Loop = Callable[[], Awaitable[None]]
+GC_THRESHOLDS = (50_000, 50, 50)  # batches of small objects: the collector's defaults cost up to half of the time
+
+
+@dataclass(frozen=True)
+class Part:
+    """One service as its app.py wired it: its routes, its loops (each runs until cancelled), its readiness."""
+
+    name: str
+    pool: asyncpg.Pool
+    router: APIRouter
+    loops: Sequence[Loop]
+    ready: Callable[[], str | None]
+
+
+@dataclass(frozen=True)
+class House:
+    """Shared by all services of a process."""
+
+    settings: Settings
+    clock: Clock
+    shops: Mapping[str, Shop]
+    bell: Bell = field(default_factory=Bell)
+
+    def pool(self, service: str) -> AbstractAsyncContextManager[asyncpg.Pool]:
+        """A pool of connections under the service's role."""
+        return open_pool(self.settings, service)
+
+    def road(self, service: Service[S], pool: asyncpg.Pool) -> Road[S]:
+        """The service's consumer, on the bus that the settings name."""
+        kafka = self.settings.kafka
+        bus = KafkaBus(kafka) if kafka else PostgresBus(pool, self.bell)
+        return Road(service, pool, bus, self.clock, self.settings, self.bell)
+
+    def relays(self, pool: asyncpg.Pool, owner: str, reads: tuple[Topic, ...] = ()) -> tuple[Loop, ...]:
+        """The loop that carries a service's outbox to Kafka; the PostgreSQL bus needs none."""
+        if not self.settings.kafka:
+            return ()
+        owned = tuple(topic for topic in TOPICS if topic.owner == owner)
+        dead = [topic.dead for topic in (*reads, *owned) if topic in reads or topic.work]
+        names = dict.fromkeys([*(topic.name for topic in owned), *dead])
+        return (Relay(owner, pool, self.bell, tuple(names), self.settings).run,)
+
+
+Opener = Callable[[House], AbstractAsyncContextManager[Part]]
+
+
+def build_house(settings: Settings) -> House:
+    """The house as the settings describe it."""
+    return House(settings, parse_clock(settings.clock), load_shops(settings.shops))
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: stopping is decided in one place, here."""
+
+    def capture_signals(self) -> AbstractAsyncContextManager[None]:  # type: ignore[override]
+        return nullcontext()
+
+
+@asynccontextmanager
+async def running(house: House, openers: Sequence[Opener], title: str) -> AsyncIterator[str]:
+    """Runs the services, and their routes on one port, for as long as the context lasts; gives the base URL."""
+    settings = house.settings
+    gc.set_threshold(*GC_THRESHOLDS)
+    listener = socket.create_server((settings.host, settings.port), backlog=1024)
+    if settings.kafka:
+        await make_topics(settings.kafka, [name for topic in TOPICS for name in (topic.name, topic.dead)])
+    async with AsyncExitStack() as stack:
+        parts = [await stack.enter_async_context(opener(house)) for opener in openers]
+        app = create_app(
+            title,
+            [part.router for part in parts],
+            ready={part.name: part.ready for part in parts},
+            body_max_bytes=settings.body_max_bytes,
+        )
+        app.state.key_ring = KeyRing(parts[0].pool, settings.internal_key)
+        server = _Server(
+            uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=settings.shutdown_s)
+        )
+        gc.freeze()
+        async with asyncio.TaskGroup() as tasks:
+            serving = tasks.create_task(server.serve(sockets=[listener]))
+            loops = [tasks.create_task(_forever(loop)) for part in parts for loop in part.loops]
+            host, port = listener.getsockname()[:2]
+            try:
+                yield f"http://{host}:{port}"
+            finally:
+                server.should_exit = True
+                await asyncio.wait([serving], timeout=settings.shutdown_s)
+                for loop in loops:
+                    loop.cancel()
+
+
+async def _forever(loop: Loop) -> None:
+    await loop()
+
+
+async def until_stopped() -> None:
+    """Returns at the first SIGINT or SIGTERM."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    await stopped.wait()
+
+
+def main(name: str, opener: Opener) -> None:
+    """`python -m <service> serve|migrate`: one service in a process of its own."""
+    if sys.argv[1:] not in (["serve"], ["migrate"]):
+        sys.exit(f"usage: python -m {name} serve | migrate")
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        sys.exit(str(error))
+    logs.configure(settings.log_level, settings.log_format)
+    if sys.argv[1] == "migrate":
+        asyncio.run(migrate(settings, (name,)))
+    else:
+        asyncio.run(_serve(build_house(settings), name, opener))
+
+
+async def _serve(house: House, name: str, opener: Opener) -> None:
+    async with running(house, [opener], f"Regulars {name}"):
+        await until_stopped()

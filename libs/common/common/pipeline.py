@@ -1,0 +1,180 @@
+"""The road: every service's one way from the bus to its committed state and facts.
+
+One transaction per batch, in this order:
+    1. fence    move the marks from what they were to what this batch reaches, or give up the batch
+    2. load     the states of the batch's customers
+    3. decide   each customer's events in order, and the timers due between them (pure)
+    4. save     states, the service's own rows, facts to the outbox, dead letters
+    5. commit   and only then tell the bus
+Whatever dies in between, the marks stand where the states stand.
+"""
+
+import asyncio
+import time
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Generic, TypeVar
+
+import asyncpg
+import structlog
+
+from common.alarms import Alarms
+from common.batch import Batch, Codec
+from common.bus import dead_letters
+from common.bus.bell import Bell
+from common.bus.dead_letters import DeadLetter
+from common.bus.port import Bus, Mark, Message, Slot, Subscription
+from common.clock import Clock
+from common.contracts.envelope import Rejection
+from common.db import marks, outbox, states
+from common.db.engine import is_outside
+from common.db.marks import Fenced
+from common.db.states import Key
+from common.retry import FOREVER, Retry
+from common.service import Service
+from common.settings import Settings
+from common.telemetry import metrics
+
+S = TypeVar("S")
+RESUBSCRIBE = Retry(first_ms=100, factor=2.0, max_ms=5_000, max_tries=FOREVER)
+
+log = structlog.get_logger()
+
+
+class Road(Generic[S]):
+    """One service's consumer. `run` until cancelled; `ready` says what is wrong, if anything."""
+
+    def __init__(
+        self, service: Service[S], pool: asyncpg.Pool, bus: Bus, clock: Clock, settings: Settings, bell: Bell
+    ) -> None:
+        self._service, self._pool, self._bus, self._bell = service, pool, bus, bell
+        self._clock, self._settings = clock, settings
+        self._codec: Codec[S] = Codec(service)
+        self._topics = tuple(topic.name for topic in (*service.reads, service.work))
+        self._fault: str | None = "not subscribed yet"
+        self._dead_in_a_row = 0
+
+    def ready(self) -> str | None:
+        """None while events are being consumed, else why not."""
+        return self._fault
+
+    async def run(self) -> None:
+        """Consumes until cancelled. What the outside does wrong (broker or database away) ends one subscription and
+        begins the next. When everything becomes a dead letter, the fault is in this deploy: it stops for good."""
+        attempt = 0
+        while self._dead_in_a_row < self._settings.dead_letters_in_a_row_max:
+            try:
+                async with self._bus.subscribe(self._service.name, self._topics, self._load_marks) as subscription:
+                    self._fault = None
+                    attempt = 0
+                    await self._consume(subscription)
+            except Exception as error:  # noqa: BLE001 - the one seam to broker and database
+                self._fault = f"{type(error).__name__}: {error}"
+                log.warning("subscription failed", service=self._service.name, reason=self._fault)
+                attempt += 1
+                await asyncio.sleep(RESUBSCRIBE.next(attempt) or 0)
+        self._fault = f"stopped: {self._dead_in_a_row} events in a row became dead letters; see dead-letters list"
+        log.error("consumer stopped", service=self._service.name, reason=self._fault)
+
+    async def _consume(self, subscription: Subscription) -> None:
+        alarms = Alarms(self._service.name, self._clock, self._settings.watermark_patience_s)
+        while self._dead_in_a_row < self._settings.dead_letters_in_a_row_max:
+            try:
+                messages = await subscription.poll(self._settings.batch_max_messages, self._settings.poll_ms / 1000)
+                alarms.hold({part for _, part in subscription.marks})
+                if messages:
+                    await self._apply_or_bury(messages, subscription, alarms)
+                else:
+                    alarms.lose_patience()
+                await self._wake(subscription, alarms)
+            except Fenced as error:  # a partition went to another member while its batch was in hand
+                metrics.ROAD_FENCED.labels(self._service.name).inc()
+                log.warning("fenced", service=self._service.name, reason=str(error))
+                await subscription.reset()
+
+    async def _apply_or_bury(self, messages: list[Message], subscription: Subscription, alarms: Alarms) -> None:
+        """Applies the batch; when the fault is in it, message by message, to bury the one at fault and go on."""
+        if await self._tried(messages, subscription, alarms) is None:
+            return
+        for message in messages:
+            if fault := await self._tried([message], subscription, alarms):
+                batch = Batch(self._service, self._codec, ())
+                batch.letters.append(DeadLetter(message.topic, message.key, message.body, fault))
+                await self._commit(batch, {message.slot: message.mark}, {}, subscription, alarms)
+
+    async def _tried(self, messages: Sequence[Message], subscription: Subscription, alarms: Alarms) -> Rejection | None:
+        """Applies the messages; a fault of theirs comes back, one of the outside is raised."""
+        try:
+            await self._apply(messages, subscription, alarms)
+        except Exception as error:
+            if isinstance(error, Fenced) or is_outside(error):
+                raise
+            return Rejection("$", f"{type(error).__name__}: {error}")
+        return None
+
+    async def _apply(self, messages: Sequence[Message], subscription: Subscription, alarms: Alarms) -> None:
+        batch = Batch(self._service, self._codec, messages)
+        await self._commit(batch, batch.reached, dict.fromkeys(batch.events), subscription, alarms)
+        alarms.hear(batch.watermarks)
+
+    async def _wake(self, subscription: Subscription, alarms: Alarms) -> None:
+        """Wakes at most one batch of customers whose alarms the watermarks have passed."""
+        if not (windows := alarms.windows()):
+            return
+        async with self._pool.acquire() as connection:
+            found = await states.due(connection, windows, self._settings.batch_max_messages)
+        if found:
+            slots = {(self._topics[0], part) for _, part, _ in found}  # held, not moved: only their owner may wake
+            held = {slot: subscription.marks.get(slot, Mark(0, 0)) for slot in slots}
+            wakes = {key: windows[part][1] for key, part, _ in found}
+            await self._commit(Batch(self._service, self._codec, ()), held, wakes, subscription, alarms)
+            metrics.ROAD_TIMERS.labels(self._service.name).inc(len(found))
+        alarms.claimed(windows, {part: wake_at for _, part, wake_at in found})
+
+    async def _commit(
+        self,
+        batch: Batch[S],
+        reached: Mapping[Slot, Mark],
+        customers: Mapping[Key, datetime | None],
+        subscription: Subscription,
+        alarms: Alarms,
+    ) -> None:
+        """The one transaction. `customers` are those to decide, each with the watermark to wake it at, if any."""
+        began = time.perf_counter()
+        if lost := reached.keys() - subscription.marks.keys():
+            raise Fenced(f"{len(lost)} partitions were given to another member")
+        async with self._pool.acquire() as connection, connection.transaction():
+            await marks.move(connection, {slot: (subscription.marks[slot], mark) for slot, mark in reached.items()})
+            bodies = await states.load(connection, list(customers))
+            for key, wake_before in customers.items():
+                batch.decide(key, bodies.get(key), wake_before)
+            rows = batch.state_rows()
+            facts = [outbox.row(self._service.writes.name, fact) for saved in batch.saved for fact in saved.facts]
+            now = self._clock.now()
+            await states.save(connection, rows)
+            if batch.saved:
+                await self._service.project(connection, batch.saved)
+            await outbox.write(connection, facts + [dead_letters.announce(letter, now) for letter in batch.letters])
+            await dead_letters.keep(connection, batch.letters, now)
+        subscription.advance(reached)
+        for *_, part, _, wake_at in rows:
+            alarms.armed(part, wake_at)
+        if facts:
+            self._bell.ring(self._service.writes.name)
+        self._count(batch, len(facts), time.perf_counter() - began)
+
+    def _count(self, batch: Batch[S], facts: int, seconds: float) -> None:
+        name = self._service.name
+        metrics.ROAD_BATCH_SECONDS.labels(name).observe(seconds)
+        metrics.ROAD_EVENTS.labels(name).inc(sum(map(len, batch.events.values())))
+        metrics.ROAD_FACTS.labels(name).inc(facts)
+        for letter in batch.letters:
+            metrics.ROAD_DEAD_LETTERS.labels(name, letter.topic).inc()
+        if batch.saved:
+            self._dead_in_a_row = 0
+        else:
+            self._dead_in_a_row += len(batch.letters)
+
+    async def _load_marks(self, slots: Collection[Slot]) -> dict[Slot, Mark]:
+        async with self._pool.acquire() as connection:
+            return await marks.load(connection, slots)

@@ -1,0 +1,31 @@
+"""When to try again: a policy is a value, and whoever uses it does the waiting."""
+
+from dataclasses import dataclass
+from zlib import crc32
+
+FOREVER = 2**31  # tries: for what must come back by itself, such as a consumer whose broker is away
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Pauses of `first_ms`, then `factor` times the one before, never above `max_ms`; `max_tries` in all.
+
+    `jitter` (0 to 1) is the share that may be taken off a pause. It depends on key and attempt alone, so that many
+    who failed together come back apart, and a test knows when.
+    """
+
+    first_ms: int
+    factor: float
+    max_ms: int
+    max_tries: int
+    jitter: float = 0.0
+
+    def next(self, attempt: int, key: str = "") -> float | None:
+        """Seconds to wait after the failed `attempt` (the first is 1), or None: give up."""
+        if attempt >= self.max_tries:
+            return None
+        try:
+            pause_ms = min(self.first_ms * self.factor ** (attempt - 1), self.max_ms)
+        except OverflowError:
+            pause_ms = self.max_ms
+        return pause_ms * (1 - self.jitter * crc32(f"{key}/{attempt}".encode()) / 2**32) / 1000

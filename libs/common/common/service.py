@@ -1,0 +1,43 @@
+"""What makes a service: everything else about it is the road, the same for all."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
+
+from common.contracts.envelope import Data, Event
+from common.contracts.topics import Topic
+from common.db.engine import Connection
+from common.decision import Decide, Stored
+
+S = TypeVar("S")
+
+
+class Saved(Struct, Generic[S], frozen=True):
+    """One customer after a batch: what is stored now and the facts of this batch, in order."""
+
+    shop_id: str
+    customer_id: str
+    stored: Stored[S]
+    facts: tuple[Event[Data], ...]
+
+
+Project = Callable[[Connection, Sequence[Saved[S]]], Awaitable[None]]
+
+
+async def project_nothing(connection: Connection, saved: Sequence[Saved[Any]]) -> None:
+    """For a service that keeps no rows of its own."""
+
+
+@dataclass(frozen=True)
+class Service(Generic[S]):
+    """A decision, the topics it is fed from, and where its facts go."""
+
+    name: str  # also its schema and its role
+    reads: tuple[Topic, ...]
+    writes: Topic
+    work: Topic
+    state: type[S]
+    decide: Decide[S]
+    project: Project[S] = project_nothing

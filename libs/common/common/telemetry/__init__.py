@@ -1,0 +1,1 @@
+"""What the house says about itself: metrics and logs."""

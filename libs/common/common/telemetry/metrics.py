@@ -1,0 +1,62 @@
+"""Every metric of the house, its meaning above it and its unit in its name. Label values are from bounded sets."""
+
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
+
+disable_created_metrics()  # type: ignore[no-untyped-call] # else every series has a second one nobody reads
+
+_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+_EVENTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
+_LATE = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1_800, 3_600, 21_600, 86_400)
+
+# Web. `route` is the template ("/v1/accounts/{id}"), never the path that was asked for.
+# Requests answered; status 499 when the client left before its answer.
+HTTP_REQUESTS = Counter("regulars_http_requests_total", "Requests answered.", ("route", "method", "status"))
+# From a request's head to the end of its answer.
+HTTP_SECONDS = Histogram("regulars_http_request_seconds", "Per request.", ("route", "method"), buckets=_SECONDS)
+
+# Ingest.
+# Events by what became of them: accepted, duplicate, rejected.
+INGEST_EVENTS = Counter("regulars_ingest_events_total", "Events received.", ("outcome",))
+# Rejected events by class of reason: malformed, unknown_type, invalid_field, out_of_range, unknown_shop.
+INGEST_REJECTIONS = Counter("regulars_ingest_rejections_total", "Events rejected.", ("reason",))
+# How many events share one group commit, and how long it takes.
+INGEST_FLUSH_EVENTS = Histogram("regulars_ingest_flush_events", "Per group commit.", buckets=_EVENTS)
+INGEST_FLUSH_SECONDS = Histogram("regulars_ingest_flush_seconds", "Per group commit.", buckets=_SECONDS)
+
+# The road. `service` is one of the five.
+# Events decided, facts they led to, and timers fired (by the alarm or before an event).
+ROAD_EVENTS = Counter("regulars_road_events_total", "Events decided.", ("service",))
+ROAD_FACTS = Counter("regulars_road_facts_total", "Facts stated.", ("service",))
+ROAD_TIMERS = Counter("regulars_road_timers_total", "Timers fired.", ("service",))
+# How many events share one transaction, and how long it takes.
+ROAD_BATCH_EVENTS = Histogram("regulars_road_batch_events", "Per batch.", ("service",), buckets=_EVENTS)
+ROAD_BATCH_SECONDS = Histogram("regulars_road_batch_seconds", "Per batch.", ("service",), buckets=_SECONDS)
+# From an event's receipt at the edge to its decision, for the last event of the last batch.
+ROAD_LAG_SECONDS = Gauge("regulars_road_lag_seconds", "Behind the edge.", ("service",))
+# Messages and timers that could not be decoded or decided; `topic` is where they came from.
+ROAD_DEAD_LETTERS = Counter("regulars_road_dead_letters_total", "Dead letters.", ("service", "topic"))
+# Transactions given up because the partition is another consumer's by now.
+ROAD_FENCED = Counter("regulars_road_fenced_transactions_total", "Transactions fenced off.", ("service",))
+# From a timer's due time to its decision; no result depends on it.
+ROAD_TIMER_SECONDS = Histogram("regulars_road_timer_lateness_seconds", "Per timer.", ("service",), buckets=_LATE)
+# Age of the watermark up to which alarms may go off, for the partition furthest behind.
+ROAD_WATERMARK_SECONDS = Gauge("regulars_road_watermark_age_seconds", "Behind now.", ("service",))
+# Times alarms went off although a source had been silent for longer than the patience.
+ROAD_PATIENCE_USED = Counter("regulars_road_patience_used_total", "Waits given up.", ("service",))
+
+# Outbox relay.
+# Rows handed to the bus, and how long the oldest one not yet handed over has waited (0: there is none).
+RELAY_ROWS = Counter("regulars_relay_published_rows_total", "Rows published.", ("service",))
+RELAY_OLDEST_SECONDS = Gauge("regulars_relay_oldest_unpublished_seconds", "Oldest row.", ("service",))
+
+# Services.
+# Messages to people; `outcome` is sent, failed, in_doubt or suppressed.
+NOTIFIER_MESSAGES = Counter("regulars_notifier_messages_total", "Messages.", ("channel", "outcome"))
+# Postings in the ledger; `kind` is earned, held, spent, expired or reversed.
+LOYALTY_POSTINGS = Counter("regulars_loyalty_postings_total", "Postings.", ("kind",))
+# Changes told; `kind` is the type of the fact, such as lifecycle.changed.
+SEGMENTATION_CHANGES = Counter("regulars_segmentation_changes_total", "Changes.", ("kind",))
+# Enrollments begun and ended, and messages asked for; `journey` is the id in a definition file.
+JOURNEYS_ENTERED = Counter("regulars_journeys_enrollments_entered_total", "Begun.", ("journey",))
+JOURNEYS_LEFT = Counter("regulars_journeys_enrollments_left_total", "Ended.", ("journey",))
+JOURNEYS_MESSAGES = Counter("regulars_journeys_messages_requested_total", "Requested.", ("journey",))

@@ -1,0 +1,132 @@
+"""API keys: who calls, for which shop, and what the caller may do."""
+
+import hmac
+import re
+import secrets
+import time
+from collections.abc import Callable, Collection
+from hashlib import sha256
+from typing import Literal, get_args
+
+import asyncpg
+from fastapi import Request
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
+from msgspec import Struct
+from pydantic import SecretStr
+
+from common.db.engine import Connection
+from common.web.problems import Problem
+
+Scope = Literal["ingest", "read", "operate", "admin", "internal"]
+SCOPES: frozenset[str] = frozenset(get_args(Scope))
+
+KEY = re.compile(r"rk_[0-9a-f]{8}_[A-Za-z0-9_-]{32,64}")  # rk_<key id>_<secret>
+SECRET_BYTES = 32  # of randomness, so that a plain fast hash is right: there is nothing to guess from a stolen table
+HIT_S = 30.0  # how long a revoked key may still be taken
+MISS_S = 1.0  # how long a new key may still be refused
+HELD_MAX = 10_000  # keys remembered
+
+ACCESS_DDL = """
+CREATE SCHEMA IF NOT EXISTS access;
+CREATE TABLE IF NOT EXISTS access.api_keys (
+    key_hash bytea PRIMARY KEY,
+    key_id text NOT NULL,
+    shop_id text NOT NULL,
+    scopes text[] NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    revoked_at timestamptz
+);
+CREATE UNIQUE INDEX IF NOT EXISTS api_keys_by_id ON access.api_keys (key_id);
+"""
+_ADD = "INSERT INTO access.api_keys (key_hash, key_id, shop_id, scopes) VALUES ($1, $2, $3, $4)"
+_FIND = "SELECT shop_id, scopes, key_id FROM access.api_keys WHERE key_hash = $1 AND revoked_at IS NULL"  # by its key
+
+
+class Caller(Struct, frozen=True):
+    """Who a request speaks for. The house's own key (scope internal) speaks for every shop: "*"."""
+
+    shop_id: str
+    scopes: frozenset[str]
+    key_id: str
+
+    def may(self, scope: Scope) -> bool:
+        """Whether the key has the scope; admin has all but internal, which opens the vault."""
+        return scope in self.scopes or ("admin" in self.scopes and scope != "internal")
+
+
+INTERNAL = Caller("*", frozenset(("internal",)), "internal")
+
+
+async def create_key(connection: Connection, shop_id: str, scopes: Collection[str]) -> str:
+    """A new key of the shop, told this once: only its hash is kept."""
+    if not scopes or not SCOPES.issuperset(scopes):
+        raise ValueError(f"scopes {sorted(scopes)}: expected some of {sorted(SCOPES)}")
+    key_id = secrets.token_hex(4)
+    key = f"rk_{key_id}_{secrets.token_urlsafe(SECRET_BYTES)}"
+    await connection.execute(_ADD, _hash(key), key_id, shop_id, sorted(set(scopes)))
+    return key
+
+
+class KeyRing:
+    """Finds callers by key and remembers them. Only hashes are compared, so timing tells nothing of a key."""
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        internal_key: SecretStr | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._pool = pool
+        self._internal = _hash(internal_key.get_secret_value()) if internal_key is not None else b""
+        self._monotonic = monotonic
+        self._held: dict[bytes, tuple[Caller | None, float]] = {}  # and until when
+
+    async def caller(self, key: str) -> Caller | None:
+        """Who holds the key, or None."""
+        digest = _hash(key)
+        if hmac.compare_digest(digest, self._internal):
+            return INTERNAL
+        if not KEY.fullmatch(key):
+            return None
+        now_s = self._monotonic()
+        if digest in self._held:
+            caller, until_s = self._held[digest]
+            if now_s < until_s:
+                return caller
+            # One asks again; those who come meanwhile take the old answer, not a connection each.
+            self._held[digest] = (caller, now_s + MISS_S)
+        row = await self._pool.fetchrow(_FIND, digest)
+        caller = Caller(row["shop_id"], frozenset(row["scopes"]), row["key_id"]) if row is not None else None
+        self._held[digest] = (caller, now_s + (HIT_S if caller is not None else MISS_S))
+        if len(self._held) > HELD_MAX:
+            del self._held[next(iter(self._held))]
+        return caller
+
+
+class Requires(SecurityBase):
+    """A dependency that gives the caller or ends the request; FastAPI documents it as a key to be sent."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.model = HTTPBearer(description="An API key. `X-API-Key: <key>` does as well.")
+        self.scheme_name = "API key"
+        self._scope = scope
+
+    async def __call__(self, request: Request) -> Caller:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        key = request.headers.get("x-api-key") or (token.strip() if scheme.lower() == "bearer" else "")
+        ring: KeyRing = request.app.state.key_ring
+        caller = await ring.caller(key) if key else None
+        if caller is None:
+            fault = "This API key is unknown or revoked." if key else "Send it as `Authorization: Bearer <API key>`."
+            raise Problem(401, "Unauthorized", fault, headers={"WWW-Authenticate": 'Bearer realm="regulars"'})
+        if not caller.may(self._scope):
+            raise Problem(403, "Forbidden", f"The API key {caller.key_id} lacks the scope {self._scope!r}.")
+        return caller
+
+
+requires = Requires  # `caller: Annotated[Caller, Depends(requires("read"))]`; the app's `state.key_ring` answers
+
+
+def _hash(key: str) -> bytes:
+    return sha256(key.encode()).digest()

@@ -1,0 +1,1 @@
+"""The command `regulars`: the only place that knows all services."""

@@ -1,0 +1,1 @@
+"""Takes what happened in the shop, keeps personal data in a vault and publishes events."""

@@ -1,0 +1,128 @@
+"""Ingest's routes: events in, refused events listed, and the vault's door for the other services."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import asyncpg
+import msgspec
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, Field
+
+from common.bus.dead_letters import DeadLetter
+from common.clock import Clock
+from common.contracts.envelope import Rejection
+from common.shops import Shop
+from common.telemetry import metrics
+from common.web.auth import Caller, requires
+from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor
+from common.web.problems import Problem, unavailable
+from ingest import queries, store
+from ingest.domain.accept import Accepted, accept
+from ingest.domain.split import gunzip, is_array, split
+from ingest.flusher import EDGE, Flusher, Full
+from ingest.vault import Vault
+
+MAX_EVENTS_IN_REQUEST = 10_000
+VAULT_FIELDS = Literal["phone", "email", "name", "address"]
+
+
+class Contacts(BaseModel):
+    """Whose contact data a service needs, and which."""
+
+    shop_id: str
+    customer_ids: Annotated[list[str], Field(max_length=1_000)]
+    fields: list[VAULT_FIELDS]
+
+
+class Intake:
+    """What one request brings, from its bytes to the answer for each event."""
+
+    def __init__(self, flusher: Flusher, vault: Vault, clock: Clock, shops: Mapping[str, Shop], body_max: int) -> None:
+        self._flusher, self._vault, self._clock, self._shops, self._body_max = flusher, vault, clock, shops, body_max
+
+    async def take(self, body: bytes, headers: Mapping[str, str], shop_id: str, historic: bool) -> Response:
+        """Answers when everything that is taken, and everything refused, is durable."""
+        shop = self._shops.get(shop_id)
+        if shop is None:
+            raise Problem(403, "Unknown shop", f"the key's shop {shop_id!r} is not among the shops of this system")
+        if headers.get("content-encoding", "").lower() == "gzip":
+            body = _or_problem(gunzip(body, self._body_max))
+        raw = _or_problem(split(body, headers.get("content-type", ""), MAX_EVENTS_IN_REQUEST))
+        outcomes = [accept(each, shop_id, shop.currency, self._clock.now(), historic) for each in raw]
+        accepted = [o for o in outcomes if isinstance(o, Accepted)]
+        letters = [
+            DeadLetter(EDGE, f"{shop_id}/", self._vault.seal_letter(bytes(each)), outcome)
+            for each, outcome in zip(raw, outcomes, strict=True)
+            if isinstance(outcome, Rejection)
+        ]
+        try:
+            fresh = await self._flusher.submit(accepted, letters)
+        except Full:
+            raise unavailable("too many events are waiting to be written") from None
+        return _answer(outcomes, fresh, single=len(raw) == 1 and not is_array(body))
+
+
+def router(pool: asyncpg.Pool, intake: Intake, vault: Vault) -> APIRouter:
+    """Ingest's routes."""
+    routes = APIRouter()
+
+    @routes.post("/v1/events", status_code=202, tags=["ingest"])
+    async def post_events(
+        request: Request, caller: Annotated[Caller, Depends(requires("ingest"))], historic: bool = False
+    ) -> Response:
+        """One event, a JSON array, or NDJSON (application/x-ndjson); gzip allowed. `historic=true` is for imports."""
+        if historic and not caller.may("operate"):
+            raise Problem(403, "Forbidden", "an import (historic=true) needs the scope 'operate'")
+        return await intake.take(await request.body(), request.headers, caller.shop_id, historic)
+
+    @routes.get("/v1/events/refused", tags=["ingest"])
+    async def get_refused(
+        caller: Annotated[Caller, Depends(requires("operate"))],
+        limit: Limit = DEFAULT_LIMIT,
+        cursor: Cursor = None,
+    ) -> Page[queries.Refused]:
+        """Refused events, which are kept sealed until they are replayed."""
+        (after,) = decode_cursor(cursor, int) or (0,)
+        async with pool.acquire() as connection:
+            rows = await queries.refused(connection, caller.shop_id, after, limit + 1)
+        return Page.of(rows, limit, key=lambda refused: (refused.id,))
+
+    @routes.post("/internal/vault/contacts", tags=["internal"], dependencies=[Depends(requires("internal"))])
+    async def post_contacts(wanted: Contacts) -> Mapping[str, Mapping[str, str]]:
+        """Contact data for a service that is about to send: {customer_id: {field: value}}."""
+        async with pool.acquire() as connection:
+            return await vault.get(connection, wanted.shop_id, wanted.customer_ids, wanted.fields)
+
+    return routes
+
+
+def _or_problem(value: Any) -> Any:
+    if isinstance(value, Rejection):
+        raise Problem(400, "Malformed request", value.reason, path=value.path)
+    return value
+
+
+def _answer(outcomes: Sequence[Accepted | Rejection], fresh: set[store.EventKey], single: bool) -> Response:
+    results = [_result(number, outcome, fresh) for number, outcome in enumerate(outcomes)]
+    counts = dict.fromkeys(("accepted", "duplicate", "rejected"), 0)
+    for result in results:
+        counts[str(result["status"])] += 1
+    for status, count in counts.items():
+        metrics.INGEST_EVENTS.labels(status).inc(count)
+    if single:
+        outcome = outcomes[0]
+        if isinstance(outcome, Rejection):
+            raise Problem(422, "Event rejected", outcome.reason, path=outcome.path)
+        body: dict[str, Any] = results[0]
+    else:
+        body = {**counts, "results": results}
+    return Response(msgspec.json.encode(body), status_code=202, media_type="application/json")
+
+
+def _result(number: int, outcome: Accepted | Rejection, fresh: set[store.EventKey]) -> dict[str, Any]:
+    if isinstance(outcome, Rejection):
+        return {"status": "rejected", "path": f"$[{number}]{outcome.path[1:]}", "reason": outcome.reason}
+    key = store.key_of(outcome.event)
+    status = "accepted" if key in fresh else "duplicate"
+    fresh.discard(key)  # the same event twice in one request is new once
+    return {"id": outcome.event.id, "status": status}

@@ -1,0 +1,24 @@
+"""Ingest's only wiring."""
+
+from base64 import b64decode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from common.house import House, Part
+from ingest.api import Intake, router
+from ingest.flusher import Flusher
+from ingest.vault import Vault
+
+
+@asynccontextmanager
+async def open_service(house: House) -> AsyncIterator[Part]:
+    """Ingest: its routes, the flusher, and the relay where there is a Kafka."""
+    settings = house.settings
+    if settings.vault_key is None:
+        raise ValueError("REGULARS_VAULT_KEY is not set: 32 random bytes in base64, kept safe, never lost")
+    vault = Vault(b64decode(settings.vault_key.get_secret_value()))
+    async with house.pool("ingest") as pool:
+        flusher = Flusher(pool, vault, house.clock, settings, house.bell)
+        intake = Intake(flusher, vault, house.clock, house.shops, settings.body_max_bytes)
+        loops = (flusher.run, *house.relays(pool, "ingest"))
+        yield Part("ingest", pool, router(pool, intake, vault), loops, flusher.ready)

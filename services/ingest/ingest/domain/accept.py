@@ -1,0 +1,129 @@
+"""One sender's event: checked to the last field, its personal part split off, or a Rejection with the path."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Raw, Struct, field
+
+from common.contracts import ingest
+from common.contracts.envelope import Data, Event, Rejection, Time, rejection, strict
+from common.ids import Id
+from common.money import Money
+
+MAX_AGE = timedelta(days=3653)  # ten years: older is a unit mistake (seconds for milliseconds), not history
+MAX_AHEAD = timedelta(days=1)  # a sender's clock may be wrong by a time zone, not by more
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+PHONE_OR_EMAIL = re.compile(r"@|^\+\d{7,15}$|^1[3-9]\d{9}$")  # E.164, or a mainland China mobile number
+
+Text = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class Personal(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What must never leave the vault."""
+
+    phone: Text | None = None
+    email: Text | None = None
+    name: Text | None = None
+    address: Text | None = None
+    review_text: Annotated[str, Meta(max_length=10_000)] | None = None
+
+
+class Inbound(Struct, frozen=True, forbid_unknown_fields=True):
+    """An event as a sender gives it: CloudEvents attributes, and `personal` beside `data`."""
+
+    id: Id
+    type: str
+    customer_id: Id = field(name="subject")
+    source: Id = "api"
+    specversion: Annotated[str, Meta(pattern="^1\\.0$")] = "1.0"
+    datacontenttype: Annotated[str, Meta(pattern="^application/json")] = "application/json"
+    occurred_at: Time | None = field(name="time", default=None)
+    shop_id: Id | None = field(name="shopid", default=None)
+    trace_parent: Annotated[str, Meta(max_length=64)] = field(name="traceparent", default="")
+    data: Raw = Raw(b"{}")
+    personal: Personal | None = None
+
+
+class Accepted(Struct, frozen=True):
+    """An event as it will travel (`received_at` is set again when it is flushed), and what goes to the vault."""
+
+    event: Event[Data]
+    personal: Personal | None
+
+
+_INBOUND = msgspec.json.Decoder(Inbound)
+_DATA = {data.TYPE: msgspec.json.Decoder(strict(data)) for data in ingest.FROM_SENDERS}
+
+
+def accept(body: bytes | Raw, shop_id: str, currency: str, now: datetime, historic: bool) -> Accepted | Rejection:
+    """Decides on one event that came with a key of `shop_id`. `historic`: an import, at its own times."""
+    path = "$"
+    try:
+        inbound = _INBOUND.decode(body)
+        if (decoder := _DATA.get(inbound.type)) is None:
+            return Rejection("$.type", f"unknown event type {inbound.type!r}")
+        path = "$.data"
+        data = decoder.decode(inbound.data)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return rejection(error, under=path)
+    fault = _fault(inbound, data, shop_id, currency, now, historic)
+    if fault is not None:
+        return fault
+    occurred_at = (inbound.occurred_at or now).astimezone(UTC)
+    is_historic = historic and not isinstance(data, ingest.HistoryEnded)
+    event = Event(
+        specversion="1.0",
+        id=inbound.id,
+        source=inbound.source,
+        type=inbound.type,
+        shop_id=shop_id,
+        customer_id=inbound.customer_id,
+        occurred_at=occurred_at,
+        received_at=occurred_at,
+        trace_parent=inbound.trace_parent,
+        historic=is_historic,
+        data=data,
+    )
+    return Accepted(event, inbound.personal)
+
+
+def _fault(
+    inbound: Inbound, data: Data, shop_id: str, currency: str, now: datetime, historic: bool
+) -> Rejection | None:
+    """What types alone cannot say."""
+    if inbound.shop_id not in (None, shop_id):
+        return Rejection("$.shopid", f"unknown shop {inbound.shop_id!r}: the key is for {shop_id!r}")
+    if PHONE_OR_EMAIL.search(inbound.customer_id):
+        reason = "looks like a phone number or an e-mail address: send your own id, and contact data under `personal`"
+        return Rejection("$.subject", reason)
+    if isinstance(data, ingest.HistoryEnded) and not historic:
+        return Rejection("$.type", "history.ended belongs to an import")
+    if inbound.occurred_at is not None:
+        earliest, latest = (EPOCH, now) if historic else (now - MAX_AGE, now + MAX_AHEAD)
+        if not earliest <= inbound.occurred_at <= latest:
+            return Rejection("$.time", f"out of range: {earliest.isoformat()} to {latest.isoformat()}")
+    return _foreign_money(data, currency)
+
+
+def _foreign_money(data: Data, currency: str) -> Rejection | None:
+    """Amounts of one shop are added up, so they are all in its currency."""
+    for path, money in _amounts(data):
+        if money.currency != currency:
+            return Rejection(
+                f"$.data.{path}.currency", f"expected {currency}, the shop's currency, got {money.currency}"
+            )
+    return None
+
+
+def _amounts(data: Data) -> list[tuple[str, Money]]:
+    found: list[tuple[str, Money]] = []
+    if isinstance(money := getattr(data, "amount", None), Money):
+        found.append(("amount", money))
+    if isinstance(item := getattr(data, "item", None), ingest.Item) and item.unit_price:
+        found.append(("item.unit_price", item.unit_price))
+    for number, item in enumerate(getattr(data, "items", ())):
+        if item.unit_price:
+            found.append((f"items[{number}].unit_price", item.unit_price))
+    return found

@@ -1,0 +1,177 @@
+"""Group commit: what concurrent requests bring is written in one transaction, and answered when it is durable.
+
+The watermark rests on one order. A flush first takes its transaction id X and only then stamps `received_at`; a tick
+reads its time W first and takes its id Y after. The outbox is read in the order of ids, below the oldest open one.
+So when a tick is read, everything with a lower id has been read, and whatever has a higher id was stamped after W:
+nothing received before W can still come. No ingest process needs to know of another.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from time import monotonic
+
+import asyncpg
+import structlog
+from msgspec import structs
+
+from common.bus import dead_letters
+from common.bus.bell import Bell
+from common.bus.dead_letters import DeadLetter
+from common.clock import Clock
+from common.contracts import ingest
+from common.contracts.envelope import Data, Event, encode
+from common.contracts.topics import INGEST_EVENTS
+from common.db import outbox
+from common.db.engine import Connection, is_outside
+from common.ids import PARTITIONS, derived_id
+from common.settings import Settings
+from common.telemetry import metrics
+from ingest import store
+from ingest.domain.accept import Accepted
+from ingest.vault import Vault
+
+log = structlog.get_logger()
+
+EDGE = "edge"  # the source of ticks, and where the dead letters of refused events stand
+
+
+class Full(Exception):
+    """More waits to be written than may wait: the sender has to come again."""
+
+
+class Submission:
+    """What one request brought: events to write, refused ones to keep; `done` gives the keys that were new."""
+
+    def __init__(self, accepted: Sequence[Accepted], letters: Sequence[DeadLetter]) -> None:
+        self.accepted, self.letters = accepted, letters
+        self.done: asyncio.Future[set[store.EventKey]] = asyncio.get_running_loop().create_future()
+
+
+class Flusher:
+    """One flush at a time: while it is under way, the next one gathers."""
+
+    def __init__(self, pool: asyncpg.Pool, vault: Vault, clock: Clock, settings: Settings, bell: Bell) -> None:
+        self._pool, self._vault, self._clock, self._settings, self._bell = pool, vault, clock, settings, bell
+        self._waiting: list[Submission] = []
+        self._waiting_events = 0
+        self._arrived = asyncio.Event()
+        self._latest = datetime.min.replace(tzinfo=UTC)
+        self._ticked_at = 0.0
+        self._fault: str | None = None
+
+    def ready(self) -> str | None:
+        """None while flushes succeed, else why the last one did not."""
+        return self._fault
+
+    async def submit(self, accepted: Sequence[Accepted], letters: Sequence[DeadLetter]) -> set[store.EventKey]:
+        """Returns when all is durable, with the keys of those events that were new. Raises Full."""
+        size = len(accepted) + len(letters)
+        if self._waiting_events + size > self._settings.queue_max_events:
+            raise Full
+        submission = Submission(accepted, letters)
+        self._waiting.append(submission)
+        self._waiting_events += size
+        self._arrived.set()
+        return await submission.done
+
+    async def run(self) -> None:
+        """Flushes until cancelled; a failed flush fails its requests, and their senders send them again."""
+        while True:
+            busy = bool(self._waiting)
+            wait_ms = self._settings.tick_ms if busy else self._settings.tick_idle_ms
+            left_s = self._ticked_at + wait_ms / 1000 - monotonic()
+            if not busy and left_s > 0:
+                await self._wait_for_arrival(left_s)
+                continue
+            batch = self._take()
+            try:
+                fresh = await self._flush(batch, tick=left_s <= 0)
+                self._fault = None
+            except Exception as error:  # the one seam to the database
+                if not is_outside(error):
+                    log.exception("flush failed")
+                self._fault = f"{type(error).__name__}: {error}"
+                self._fail(batch, error)
+                await self._wait_for_arrival(self._settings.tick_ms / 1000)
+                continue
+            for submission in batch:
+                if not submission.done.cancelled():
+                    submission.done.set_result(fresh)
+
+    async def _wait_for_arrival(self, timeout_s: float) -> None:
+        try:
+            await asyncio.wait_for(self._arrived.wait(), timeout_s)
+        except TimeoutError:
+            return
+        self._arrived.clear()
+
+    def _take(self) -> list[Submission]:
+        """As many waiting submissions as one flush may hold, at least one if any waits."""
+        size = count = 0
+        for submission in self._waiting:
+            size += len(submission.accepted) + len(submission.letters)
+            if count and size > self._settings.flush_max_events:
+                break
+            count += 1
+        taken, self._waiting = self._waiting[:count], self._waiting[count:]
+        self._waiting_events -= sum(len(s.accepted) + len(s.letters) for s in taken)
+        return taken
+
+    @staticmethod
+    def _fail(batch: Sequence[Submission], error: Exception) -> None:
+        for submission in batch:
+            if not submission.done.cancelled():
+                submission.done.set_exception(error)
+
+    async def _flush(self, batch: Sequence[Submission], tick: bool) -> set[store.EventKey]:
+        began = monotonic()
+        watermark = self._clock.now()
+        by_key: dict[store.EventKey, Accepted] = {}  # in order of arrival; of a repeat the first
+        for submission in batch:
+            for accepted in submission.accepted:
+                by_key.setdefault(store.key_of(accepted.event), accepted)
+        letters = [letter for submission in batch for letter in submission.letters]
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(store.TAKE_TRANSACTION_ID)
+            received_at = self._latest = max(self._clock.now(), self._latest)
+            fresh = await store.remember(connection, list(by_key))
+            taken = [by_key[key] for key in by_key if key in fresh]
+            await self._write(connection, taken, received_at, watermark if tick else None)
+            await dead_letters.keep(connection, letters, received_at)
+        self._bell.ring(INGEST_EVENTS.name)
+        if tick:
+            self._ticked_at = monotonic()
+        metrics.INGEST_FLUSH_EVENTS.observe(len(by_key))
+        metrics.INGEST_FLUSH_SECONDS.observe(monotonic() - began)
+        return fresh
+
+    async def _write(
+        self, connection: Connection, taken: Sequence[Accepted], received_at: datetime, watermark: datetime | None
+    ) -> None:
+        rows = [outbox.row(INGEST_EVENTS.name, _stamp(accepted.event, received_at)) for accepted in taken]
+        if watermark is not None:
+            body = encode(_tick(watermark))
+            rows += [(INGEST_EVENTS.name, part, "", body) for part in range(PARTITIONS)]
+        await outbox.write(connection, rows)
+        personal = [((a.event.shop_id, a.event.customer_id), a.event.id, a.personal) for a in taken if a.personal]
+        await self._vault.put(connection, personal)
+
+
+def _stamp(event: Event[Data], received_at: datetime) -> Event[Data]:
+    """Live events are received now; history was received when it happened."""
+    return event if event.historic else structs.replace(event, received_at=received_at)
+
+
+def _tick(watermark: datetime) -> Event[Data]:
+    return Event(
+        specversion="1.0",
+        id=derived_id(EDGE, watermark.isoformat()),
+        source=EDGE,
+        type=ingest.Tick.TYPE,
+        shop_id="*",
+        customer_id="*",
+        occurred_at=watermark,
+        received_at=watermark,
+        data=ingest.Tick(watermark),
+    )

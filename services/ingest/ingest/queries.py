@@ -1,0 +1,27 @@
+"""All SQL that reads in ingest, but the vault's."""
+
+from datetime import datetime
+
+from pydantic import BaseModel
+
+from common.db.engine import Connection
+
+REFUSED = """
+SELECT id, path, reason, at, replayed_at FROM dead_letters
+WHERE shop_id = $1 AND id > $2 ORDER BY id LIMIT $3
+"""
+
+
+class Refused(BaseModel):
+    """A refused event, without what was in it."""
+
+    id: int
+    path: str
+    reason: str
+    at: datetime
+    replayed_at: datetime | None
+
+
+async def refused(connection: Connection, shop_id: str, after: int, limit: int) -> list[Refused]:
+    """Refused events of a shop in the order they came."""
+    return [Refused(**dict(row)) for row in await connection.fetch(REFUSED, shop_id, after, limit)]

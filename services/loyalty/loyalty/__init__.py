@@ -1,0 +1,1 @@
+"""Keeps the points ledger, tiers and coupons."""

@@ -1,0 +1,1 @@
+"""What loyalty decides: pure, no clock, no input or output."""

@@ -1,0 +1,100 @@
+"""The decision of loyalty: what an order's completion, refund or cancellation and a tier's review do to an account."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
+
+from common.contracts.envelope import Data
+from common.contracts.ingest import OrderCancelled, OrderCompleted, OrderRefunded
+from common.contracts.loyalty import PointsEarned, PointsReversed, TierChanged
+from common.decision import Decide, Decision, Occasion, Timer
+from common.money import Money
+from loyalty.domain.account import Account, post, remember, spend_minor
+from loyalty.domain.earn import Order, cancel, complete, refund
+from loyalty.domain.rules import Rules
+from loyalty.domain.tier import higher, review_after, review_from, tier_of
+
+REVIEW = "tier.review"  # kind of the only timer
+# How many digits the minor unit has, where not two (ISO 4217): only for words to people, never for counting.
+MINOR_DIGITS = {"CLP": 0, "JPY": 0, "KRW": 0, "PYG": 0, "VND": 0, "BHD": 3, "JOD": 3, "KWD": 3, "OMR": 3, "TND": 3}
+
+
+def decider(rules: Mapping[str, Rules]) -> Decide[Account]:
+    """The decision for the shops whose rules these are."""
+
+    def decide_for_shop(account: Account | None, occasion: Occasion) -> Decision[Account]:
+        return decide(rules[occasion.shop_id], account, occasion)
+
+    return decide_for_shop
+
+
+def decide(rules: Rules, account: Account | None, occasion: Occasion) -> Decision[Account]:
+    """What the occasion changes; most events of a shop change nothing here."""
+    account = account or Account(tier=rules.lowest)
+    match occasion.what:
+        case OrderCompleted(order_id=order_id, amount=amount):
+            amount_minor = _counted(rules, amount)
+            order = complete(account.order(order_id), amount_minor, occasion.occurred_at, rules.minor_per_point)
+            return _settle(rules, account, occasion, order_id, order)
+        case OrderRefunded(order_id=order_id, refund_id=refund_id, amount=amount):
+            order = refund(account.order(order_id), refund_id, _counted(rules, amount))
+            return _settle(rules, account, occasion, order_id, order)
+        case OrderCancelled(order_id=order_id):
+            return _settle(rules, account, occasion, order_id, cancel(account.order(order_id)))
+        case Timer(due=due, kind=kind) if kind == REVIEW and due == account.next_review_at:
+            return _review(rules, account, occasion.at)
+        case _:
+            return _decision(account)
+
+
+def _settle(rules: Rules, account: Account, occasion: Occasion, order_id: str, order: Order) -> Decision[Account]:
+    """Posts what the order is worth more or less than before, and raises the tier if the spend now gives a higher."""
+    before = account.order(order_id)
+    if order == before:
+        return _decision(account)
+    account = remember(account, order_id, order)
+    if account.opened_at is None and order.completed_at is not None and not order.cancelled:
+        account = replace(account, opened_at=occasion.at)
+    facts: list[Data] = []
+    if points := order.points - before.points:
+        kind = PointsEarned if points > 0 else PointsReversed
+        account, moved = post(account, kind, abs(points), order_id, occasion)
+        facts.append(moved)
+    spend = spend_minor(account, occasion.at, rules.window)
+    tier = higher(account.tier, tier_of(rules, spend))
+    if tier != account.tier:
+        reason = f"spend {_in_major(spend, rules.currency)} in {rules.window_days} days"
+        facts.append(TierChanged(tier=tier, previous=account.tier, spend_minor=spend, reason=reason))
+        review_at = account.next_review_at or review_from(rules, occasion.at)
+        account = replace(account, tier=tier, next_review_at=review_at)
+    return _decision(account, *facts)
+
+
+def _review(rules: Rules, account: Account, at: datetime) -> Decision[Account]:
+    """The only way down: the tier becomes what the spend gives."""
+    spend = spend_minor(account, at, rules.window)
+    tier = tier_of(rules, spend)
+    reviewed = replace(account, tier=tier, next_review_at=review_after(rules, at) if tier != rules.lowest else None)
+    if tier == account.tier:
+        return _decision(reviewed)
+    reason = f"review {at.astimezone(ZoneInfo(rules.zone)).date().isoformat()}"
+    return _decision(reviewed, TierChanged(tier=tier, previous=account.tier, spend_minor=spend, reason=reason))
+
+
+def _decision(account: Account, *facts: Data) -> Decision[Account]:
+    timers = (Timer(account.next_review_at, REVIEW),) if account.next_review_at is not None else ()
+    return Decision(account, facts, timers)
+
+
+def _counted(rules: Rules, amount: Money) -> int:
+    """The amount in minor units. The edge takes money in the shop's currency alone; here is no rate to turn it by."""
+    assert amount.currency == rules.currency, f"{amount.currency} in a programme that counts {rules.currency}"
+    return amount.amount_minor
+
+
+def _in_major(amount_minor: int, currency: str) -> str:
+    digits = MINOR_DIGITS.get(currency, 2)
+    whole, rest = divmod(amount_minor, 10**digits)
+    return f"{whole}.{rest:0{digits}d}" if digits else str(whole)

@@ -1,0 +1,1 @@
+"""Speaks to people: consent, caps, templates, channels and receipts."""

@@ -1,0 +1,1 @@
+"""What segmentation decides, without a clock, a database or a bus."""

@@ -1,0 +1,1 @@
+"""How segmentation's tables came to be."""

@@ -1,0 +1,1 @@
+"""The laws, units and real servers that Regulars is held to."""

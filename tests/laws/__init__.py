@@ -1,0 +1,1 @@
+"""Laws: what holds for every stream of events, searched for counterexamples by Hypothesis."""

@@ -1,0 +1,1 @@
+"""Journeys: its pure rooms and its files."""

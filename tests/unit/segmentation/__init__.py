@@ -1,0 +1,1 @@
+"""Segmentation's pure rooms."""
