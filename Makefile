@@ -29,6 +29,7 @@ help: ## list these targets
 
 .PHONY: setup
 setup: $(DEV) ## make .venv with everything to run and to develop (the other targets do it by themselves)
+	@echo "Ready: $(VENV). Try: make demo"
 
 .PHONY: demo
 demo: $(RUNTIME) ## a generated shop, 60 days in about a minute; EXIT=1 ends by itself with status 0 or 1

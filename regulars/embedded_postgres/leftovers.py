@@ -13,8 +13,7 @@ POLL_S = 0.01
 
 def end_leftovers(data: Path) -> None:
     """End every server that works on `data`; called with the folder's lock held, so nobody needs it any more."""
-    pid = pid_file(data)[:1]
-    if not pid:
+    if not (data / "postmaster.pid").exists():
         return  # ended in good order
     leftovers = _servers_on(data)
     family = {process.pid for process in leftovers}
@@ -23,8 +22,10 @@ def end_leftovers(data: Path) -> None:
     for process in _servers_after(LEFTOVER_STOP_S, data):
         send(process, signal.SIGKILL)
     _servers_after(LEFTOVER_KILL_S, data)
-    # After a reboot the number in the files may be another program's, and PostgreSQL would take that for a server.
-    if psutil.pid_exists(int(pid[0])):
+    # After a reboot the number in the files may be another program's, and PostgreSQL would take that for a server;
+    # after a loss of power the file may be empty, and it would refuse that too.
+    number = "".join(pid_file(data)[:1])
+    if not number.isdigit() or psutil.pid_exists(int(number)):
         for file in (data / "postmaster.pid", *data.glob(".s.PGSQL.*.lock")):
             file.unlink(missing_ok=True)
 

@@ -126,13 +126,13 @@ class EmbeddedPostgres:
         account.let_into(self.folder)
         end_leftovers(self.data)
         ensure_cluster(self.data, account, durable=durable)
-        former = self._lock.former_temporary_folder()
+        former = self._lock.former_temporary_folder
         if former is not None and former.name.startswith(SHORT_FOLDER_PREFIX):
             shutil.rmtree(former, ignore_errors=True)
         # asyncpg takes a comma in an address for the end of a host.
         if len(os.fsencode(self.data / SOCKET_NAME)) > SOCKET_PATH_MAX_BYTES or "," in str(self.data):
             self._short_folder = _short_folder(account)
-        self._lock.write_down(os.getpid(), self._short_folder)
+        self._lock.write_down(self._short_folder)
 
     def _launch(self, account: Account, settings: Mapping[str, str]) -> None:
         folder = str(self._short_folder or self.data).replace('"', '""')

@@ -21,6 +21,7 @@ from regulars.embedded_postgres import EmbeddedPostgres, FolderInUse, ServerFail
 
 POLL_S = 0.02
 PATIENCE_S = 20.0
+STOP_MAX_S = 5.0
 
 # Another process with a server of its own: it commits one row, says the server's pid, then commits on and on.
 OTHER_PROCESS = """
@@ -217,13 +218,19 @@ async def test_one_killed_connection_heals_without_us(folder: Path) -> None:
 
 async def test_stopping_is_bounded_whatever_is_going_on(folder: Path) -> None:
     server = await EmbeddedPostgres.start(folder, durable=False)
-    async with connected(server) as connection:
-        busy = asyncio.ensure_future(connection.execute("SELECT pg_sleep(60)"))
+
+    async def is_cut_short(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        with pytest.raises((asyncpg.PostgresError, OSError)):
+            await connection.execute("SELECT pg_sleep(60)")
+
+    async with connected(server) as watching, connected(server) as busy, asyncio.TaskGroup() as group:
+        group.create_task(is_cut_short(busy))
+        running = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep')"
+        while not await watching.fetchval(running):  # noqa: ASYNC110 - a statement sets no Event
+            await asyncio.sleep(POLL_S)  # waits: for the statement to run
         begun = time.monotonic()
         await server.stop()
-        assert time.monotonic() - begun < 5.0
-        with pytest.raises((asyncpg.PostgresError, OSError)):
-            await busy
+        assert time.monotonic() - begun < STOP_MAX_S
     await server.stop()  # once more does no harm
     assert not leftovers._servers_on(folder / "data")
 
@@ -247,6 +254,12 @@ async def test_a_pid_that_now_is_another_program_does_not_stop_the_start(folder:
         async with await EmbeddedPostgres.start(folder, durable=False) as server:
             assert server.running
         assert other.poll() is None, "a bystander was killed"
+
+
+async def test_an_empty_pid_file_does_not_stop_the_start(folder: Path) -> None:
+    (folder / "data" / "postmaster.pid").touch()
+    async with await EmbeddedPostgres.start(folder, durable=False) as server:
+        assert server.running
 
 
 async def test_a_long_and_odd_path_works_and_leaves_no_temporary_folder(empty_folder: Path) -> None:

@@ -12,7 +12,6 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """An aware UTC datetime; it may stand still, and it may jump as the machine's clock does."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,23 +24,26 @@ class Shop(Struct, frozen=True):
     preset: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9_-]*$")] = "default"  # a file's name without its ending
 
 
-class ShopsInvalid(ValueError):
+Shops = Mapping[str, Shop]  # by id
+
+
+class ShopsError(ValueError):
     """What is wrong with a file of shops: one `path: reason` per line."""
 
 
-def load_shops(path: Path | None = None) -> Mapping[str, Shop]:
+def load_shops(path: Path | None = None) -> Shops:
     """The shops by id, from the file or, without one, the packaged `shops.yaml`; every fault in one exception."""
     source = path if path is not None else files("common") / "shops.yaml"
     try:
         document = yaml.safe_load(source.read_text(encoding="utf-8"))
     except (OSError, UnicodeError, yaml.YAMLError) as error:
-        raise ShopsInvalid(f"{source}: {error}") from None
+        raise ShopsError(f"{source}: {error}") from None
     if not isinstance(document, dict) or not document or not all(isinstance(shop, dict) for shop in document.values()):
-        raise ShopsInvalid(f"{source}: $: expected shop ids, each with zone, currency and locale")
+        raise ShopsError(f"{source}: $: expected shop ids, each with zone, currency and locale")
     shops = {shop_id: {**shop, "shop_id": shop_id} for shop_id, shop in document.items()}
     faults = [f"$.{shop_id}.{fault}" for shop_id, shop in shops.items() for fault in _faults(shop)]
     if faults:
-        raise ShopsInvalid("\n".join((f"{source}:", *faults)))
+        raise ShopsError("\n".join((f"{source}:", *faults)))
     return {shop_id: Shop(**shop) for shop_id, shop in shops.items()}
 
 

@@ -1,4 +1,4 @@
-"""Presets: a shop's programme as a YAML file, checked as a whole before anything runs."""
+"""Reads the presets in presets/: what a shop's programme gives points for, and what its tiers ask for."""
 
 from collections.abc import Mapping
 from importlib.resources import files
@@ -8,23 +8,20 @@ from typing import Annotated, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from common.contracts.envelope import Rejection
 from common.contracts.loyalty import Tier
 from common.money import MAX_AMOUNT_MINOR
-from common.shops import Shop, Shops
+from common.shops import Shop
 from loyalty.domain.rules import TIERS, Rules, TierStep
 
-MAX_WINDOW_DAYS = 3_660
 FOLDER = files("loyalty") / "presets"
+MAX_WINDOW_DAYS = 3_660
 
-Month = Annotated[int, Field(ge=1, le=12)]
+AmountMinor = Annotated[int, Field(ge=0, le=MAX_AMOUNT_MINOR)]
 
 
-class PresetFaults(Exception):
-    """All that is wrong with the presets of the shops, a line each."""
-
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("\n".join(faults))
-        self.faults = faults
+class BadPresets(Exception):
+    """Presets that cannot be used; every fault of every one, with its file and path."""
 
 
 class _Part(BaseModel):
@@ -37,25 +34,30 @@ class _Points(_Part):
 
 class _Step(_Part):
     tier: Tier
-    from_minor: Annotated[int, Field(ge=0, le=MAX_AMOUNT_MINOR)]
+    from_minor: AmountMinor
 
 
 class _Tiers(_Part):
     window_days: Annotated[int, Field(ge=1, le=MAX_WINDOW_DAYS)]
-    review_months: Annotated[list[Month], Field(min_length=1)]
+    review_months: Annotated[list[Annotated[int, Field(ge=1, le=12)]], Field(min_length=1)]
     steps: Annotated[list[_Step], Field(min_length=1)]
 
     @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if any(later <= month for month, later in pairwise(self.review_months)):
-            raise ValueError("review_months must ascend")
+    def _rises(self) -> Self:
+        faults = [
+            f"month {later} must not come after month {month}"
+            for month, later in pairwise(self.review_months)
+            if later <= month
+        ]
         if self.steps[0].from_minor != 0:
-            raise ValueError("the first step must be from_minor 0: everybody is in some tier")
+            faults.append(f"{self.steps[0].tier} must be from_minor 0, for everybody is in some tier")
         for step, above in pairwise(self.steps):
             if TIERS.index(above.tier) <= TIERS.index(step.tier):
-                raise ValueError(f"{above.tier} must not stand above {step.tier}: the tiers are {', '.join(TIERS)}")
+                faults.append(f"{above.tier} must not come after {step.tier}; tiers rise: {', '.join(TIERS)}")
             if above.from_minor <= step.from_minor:
-                raise ValueError(f"{above.tier} must ask for more than {step.tier}")
+                faults.append(f"{above.tier} must ask for more than {step.tier}")
+        if faults:
+            raise ValueError("; ".join(faults))
         return self
 
 
@@ -64,46 +66,34 @@ class _Preset(_Part):
     tiers: _Tiers
 
 
-def load(shops: Shops) -> Mapping[str, Rules]:
-    """The rules of each shop by its id, or PresetFaults with every fault of every preset."""
-    parsed: dict[str, _Preset] = {}
-    faults: list[str] = []
-    for name in sorted({shop.preset for shop in shops.values()}):
-        preset = parse(name, text) if (text := _read(name)) is not None else [f"{name}: no such preset; {_choice()}"]
-        if isinstance(preset, _Preset):
-            parsed[name] = preset
+def load(shops: Mapping[str, Shop]) -> Mapping[str, Rules]:
+    """The rules of each shop, by shop id; raises BadPresets, which names every fault."""
+    known = {file.name.removesuffix(".yaml"): file for file in FOLDER.iterdir() if file.name.endswith(".yaml")}
+    rules: dict[str, Rules] = {}
+    faults: dict[str, None] = {}  # in order, each once however many shops share the preset
+    for shop in shops.values():
+        file = known.get(shop.preset)
+        if file is None:
+            faults[f"shop {shop.shop_id}: no preset {shop.preset!r}; there are {', '.join(sorted(known))}"] = None
+            continue
+        parsed = parse(file.read_text("utf-8"), shop)
+        if isinstance(parsed, Rules):
+            rules[shop.shop_id] = parsed
         else:
-            faults.extend(preset)
+            faults |= dict.fromkeys(f"loyalty/presets/{file.name}: {x.path}: {x.reason}" for x in parsed)
     if faults:
-        raise PresetFaults(faults)
-    return {shop_id: _rules(shop, parsed[shop.preset]) for shop_id, shop in shops.items()}
+        raise BadPresets("\n".join(faults))
+    return rules
 
 
-def parse(name: str, text: str) -> _Preset | list[str]:
-    """The preset, or its faults: each names the preset, the path and what is wrong there."""
+def parse(text: str, shop: Shop) -> Rules | tuple[Rejection, ...]:
+    """A preset's text as the shop's rules, or everything that is wrong with it."""
     try:
-        return _Preset.model_validate(yaml.safe_load(text))
+        preset = _Preset.model_validate(yaml.safe_load(text))
     except yaml.YAMLError as error:
-        return [f"{name}: $: {' '.join(str(error).split())}"]
+        return (Rejection("$", f"not YAML: {error}"),)
     except ValidationError as error:
-        return [f"{name}: {_path(fault['loc'])}: {fault['msg']}" for fault in error.errors()]
-
-
-def _read(name: str) -> str | None:
-    found = [file for file in FOLDER.iterdir() if file.name == f"{name}.yaml"]
-    return found[0].read_text(encoding="utf-8") if found else None
-
-
-def _choice() -> str:
-    names = sorted(file.name.removesuffix(".yaml") for file in FOLDER.iterdir() if file.name.endswith(".yaml"))
-    return f"there are {', '.join(names)}"
-
-
-def _path(location: tuple[int | str, ...]) -> str:
-    return "$" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
-
-
-def _rules(shop: Shop, preset: _Preset) -> Rules:
+        return tuple(Rejection(_path(x["loc"]), x["msg"].removeprefix("Value error, ")) for x in error.errors())
     return Rules(
         zone=shop.zone,
         currency=shop.currency,
@@ -112,3 +102,7 @@ def _rules(shop: Shop, preset: _Preset) -> Rules:
         review_months=tuple(preset.tiers.review_months),
         tiers=tuple(TierStep(step.tier, step.from_minor) for step in preset.tiers.steps),
     )
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    return "$" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)

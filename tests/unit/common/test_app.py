@@ -1,7 +1,7 @@
 """The app around every service: health, request ids, limits, metrics, and what happens when things go wrong."""
 
 import io
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -73,10 +73,11 @@ async def client(reasons: dict[str, str | None]) -> AsyncIterator[httpx.AsyncCli
 
 
 @pytest.fixture
-def logged() -> list[Any]:
+def logged() -> Iterator[list[Any]]:
     capture = LogCapture()
     structlog.configure(processors=[structlog.contextvars.merge_contextvars, capture])
-    return capture.entries
+    yield capture.entries
+    structlog.reset_defaults()
 
 
 def requests_counted(**labels: str) -> float:

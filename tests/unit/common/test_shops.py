@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from common.shops import Shop, ShopsInvalid, load_shops
+from common.shops import Shop, ShopsError, load_shops
 
 
 def write(folder: Path, text: str) -> Path:
@@ -34,7 +34,7 @@ def test_every_fault_is_told_at_once_with_its_path(tmp_path: Path) -> None:
         no: {zone: 8, currency: CNY, locale: en}
         """,
     )
-    with pytest.raises(ShopsInvalid) as refused:
+    with pytest.raises(ShopsError) as refused:
         load_shops(path)
     title, *faults = str(refused.value).splitlines()
     assert title == f"{path}:"
@@ -56,10 +56,10 @@ def test_every_fault_is_told_at_once_with_its_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "{}", "- demo", "demo: Asia/Shanghai", "demo: {zone: [", "\ufeff\x00"])
 def test_a_file_of_another_shape_is_refused_by_name(tmp_path: Path, text: str) -> None:
     path = write(tmp_path, text)
-    with pytest.raises(ShopsInvalid, match=r"shops\.yaml: "):
+    with pytest.raises(ShopsError, match=r"shops\.yaml: "):
         load_shops(path)
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(ShopsInvalid, match=r"nothing\.yaml: "):
+    with pytest.raises(ShopsError, match=r"nothing\.yaml: "):
         load_shops(tmp_path / "nothing.yaml")

@@ -30,7 +30,7 @@ def configure(level: str, format: str) -> None:  # noqa: A002 - named as the set
     ]
     rendering: list[Processor] = (
         # Plain tracebacks: the rich ones print local variables, and with them what is masked here.
-        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
         if format == "console"
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
     )

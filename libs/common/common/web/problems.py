@@ -11,13 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 MAX_ERRORS = 20  # listed in one answer
-DATABASE_AWAY = (  # not up yet, going down, full, or cut off
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-)
+DATABASE_AWAY = ("08", "53", "57P")  # SQLSTATEs: cut off, out of room, not up yet or going down
 
 
 class Problem(Exception):
@@ -89,4 +83,4 @@ def _is_unreachable(error: Exception) -> bool:
         return error.filename is None  # from a socket; one from a file names it
     if isinstance(error, asyncpg.InterfaceError):
         return "clos" in str(error)  # pool or connection closed or closing; its other meanings are bugs
-    return isinstance(error, DATABASE_AWAY)
+    return isinstance(error, asyncpg.PostgresError) and str(error.sqlstate).startswith(DATABASE_AWAY)

@@ -1,0 +1,169 @@
+"""The `regulars` command: one line per verb here, one file per verb beside."""
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from common.settings import SettingsError, load_settings
+from common.shops import ShopsError
+from common.telemetry import logs
+from regulars.embedded_postgres import FolderInUse, ServerFailed
+from regulars.histories import Kind
+from regulars.home import DEFAULT_FOLDER, DEFAULT_SHOP, Home
+from regulars.olist import OlistError
+
+app = typer.Typer(help="Regulars: an event-driven CRM for online shops.", no_args_is_help=True, rich_markup_mode=None)
+keys = typer.Typer(help="API keys.", no_args_is_help=True)
+letters = typer.Typer(help="What could not be handled, kept to be replayed.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+app.add_typer(letters, name="dead-letters")
+
+Folder = Annotated[Path, typer.Option("--data", help="Folder of this installation.")]
+Time = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M:%S%z"], help="As 2018-09-01T00:00:00-03:00.")]
+Orders = Annotated[int | None, typer.Option(help="A sample: whole customers, until they have this many orders.", min=1)]
+
+
+def _run(verb: Coroutine[Any, Any, int | None]) -> None:
+    """Runs a verb; what its user can mend is said in one message, without a traceback."""
+    try:
+        logs.configure(load_settings().log_level, "console")
+        sys.exit(asyncio.run(verb) or 0)
+    except (SettingsError, ShopsError, FolderInUse, ServerFailed, OlistError, OSError, ValueError) as error:
+        verb.close()
+        typer.echo(f"regulars: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@app.command()
+def up(
+    folder: Folder = DEFAULT_FOLDER,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.", min=0, max=65535)] = None,
+    kafka: Annotated[
+        bool, typer.Option("--kafka", help="Kafka as the bus: REGULARS_KAFKA, or a broker of its own.")
+    ] = False,
+) -> None:
+    """Run everything in one process; data stays in ./.regulars."""
+    from regulars.up import up as verb
+
+    _run(verb(folder, kafka, **({} if port is None else {"port": port})))
+
+
+@app.command()
+def demo(
+    folder: Folder = Path(".regulars/demo"),
+    seed: Annotated[int, typer.Option(help="The same seed, the same shop.")] = 1,
+    leave: Annotated[
+        bool, typer.Option("--exit", help="End when it is over: status 0 if all checks hold, else 1.")
+    ] = False,
+) -> None:
+    """A generated shop on an accelerated clock: 60 days in about a minute, then what was checked."""
+    from regulars.demo import demo as verb
+
+    _run(verb(folder, seed, leave))
+
+
+@app.command("import")
+def import_(
+    kind: Annotated[Kind, typer.Argument(help="What the files are.")],
+    path: Annotated[Path, typer.Argument(help="Folder with the files.")],
+    folder: Folder = DEFAULT_FOLDER,
+    until: Time = None,
+    orders: Orders = None,
+    url: Annotated[str | None, typer.Option(help="A running system elsewhere; with --key.")] = None,
+    key: Annotated[str | None, typer.Option(help="Its API key, scopes ingest and operate.")] = None,
+) -> None:
+    """A shop's history into the system, resumable at any point; with --until, the clock is frozen there."""
+    from regulars.import_history import import_history as verb
+
+    if (url is None) != (key is None):
+        raise typer.BadParameter("--url and --key go together")
+    elsewhere = (url, key) if url is not None and key is not None else None
+    _run(verb(kind, path, folder, until, orders, elsewhere))
+
+
+@app.command()
+def simulate(
+    kind: Annotated[Kind, typer.Argument(help="What the files are.")],
+    path: Annotated[Path, typer.Argument(help="Folder with the files.")],
+    at: Time = None,
+    orders: Orders = None,
+    json: Annotated[Path | None, typer.Option(help="Write the counts here.")] = None,
+    customers: Annotated[Path | None, typer.Option(help="Write one row per customer here (CSV).")] = None,
+) -> None:
+    """A history through the same decisions in virtual time: who would have been told what, when."""
+    from regulars.simulate import simulate as verb
+
+    _run(verb(kind, path, at, orders, json, customers))
+
+
+@app.command()
+def migrate() -> None:
+    """Make the database of REGULARS_DATABASE fit for all services."""
+    from common.db.migrate import migrate as verb
+    from regulars.services import NAMES
+
+    settings = load_settings()
+    if settings.database is None:
+        typer.echo(
+            "regulars: REGULARS_DATABASE is not set; the embedded database is migrated by `regulars up`", err=True
+        )
+        sys.exit(1)
+    _run(verb(settings, NAMES))
+
+
+@keys.command("create")
+def create_key(
+    scope: Annotated[str, typer.Option(help="Of ingest, read, operate, admin, internal; several with commas.")],
+    shop: Annotated[str, typer.Option(help="The shop it is for.")] = DEFAULT_SHOP,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Make an API key and print it, this once."""
+    from regulars.keys import create as verb
+
+    _run(verb(folder, shop, scope.split(",")))
+
+
+@letters.command("list")
+def list_letters(
+    service: Annotated[str | None, typer.Option(help="Only this service's.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="The replayed ones too.")] = False,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """What could not be decoded or decided, and why."""
+    from regulars.letters import show
+
+    _run(show(Home(folder), service, everything))
+
+
+@letters.command("replay")
+def replay_letters(
+    service: Annotated[str, typer.Argument(help="Whose letters.")],
+    ids: Annotated[list[int] | None, typer.Argument(help="Which; none named: all not replayed yet.")] = None,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Put dead letters back on the road."""
+    from regulars.letters import replay
+
+    _run(replay(Home(folder), service, ids))
+
+
+@app.command()
+def doctor(folder: Folder = DEFAULT_FOLDER) -> None:
+    """What is missing here, and how to get it."""
+    from regulars.doctor import doctor as verb
+
+    _run(verb(folder))
+
+
+@app.command()
+def bench() -> None:
+    """Measure this machine (comes with the next release)."""
+    typer.echo("regulars bench: the benchmark is not part of this version", err=True)
+    sys.exit(1)

@@ -1,0 +1,59 @@
+"""Whether everything taken in has been decided by everybody: marks against outboxes, looked at from above."""
+
+import asyncio
+from time import monotonic
+
+import asyncpg
+
+from common.contracts.topics import TOPICS
+from common.db.engine import Connection
+from common.ids import PARTITIONS
+from regulars.services import NAMES
+
+POLL_S = 0.1
+READERS = tuple(name for name in NAMES if name != "ingest")
+HOPS = 5  # ingest -> journeys -> notifier -> its sender -> notifier again: each may add work to the next
+
+# Where a topic ends now, in each partition that holds anything; served by the outbox's primary key, read backwards.
+ENDS = """
+SELECT part, last.xid::text::bigint, last.id FROM generate_series(0, $2 - 1) AS part CROSS JOIN LATERAL (
+    SELECT xid, id FROM {owner}.outbox WHERE topic = $1 AND outbox.part = part.part ORDER BY xid DESC, id DESC LIMIT 1
+) AS last
+"""
+MARKS = "SELECT topic, part, xid::text::bigint, id FROM {reader}.marks"
+UNSENT = "SELECT EXISTS (SELECT FROM notifier.messages WHERE status IN ('pending', 'sending'))"
+
+Ends = dict[tuple[str, int], tuple[int, int]]
+
+
+async def drained(admin_database: str, timeout_s: float) -> bool:
+    """Waits until what is in the outboxes now, and what comes of it, has been decided; False when time runs out."""
+    deadline = monotonic() + timeout_s
+    connection = await asyncpg.connect(admin_database)
+    try:
+        for _ in range(HOPS):
+            ends = await _ends(connection)
+            while not await _reached(connection, ends):
+                if monotonic() > deadline:
+                    return False
+                await asyncio.sleep(POLL_S)
+        return True
+    finally:
+        await connection.close()
+
+
+async def _ends(connection: Connection) -> Ends:
+    ends: Ends = {}
+    for topic in TOPICS:
+        rows = await connection.fetch(ENDS.format(owner=topic.owner), topic.name, PARTITIONS)
+        ends |= {(topic.name, part): (xid, id_) for part, xid, id_ in rows}
+    return ends
+
+
+async def _reached(connection: Connection, ends: Ends) -> bool:
+    for reader in READERS:
+        rows = await connection.fetch(MARKS.format(reader=reader))
+        marks: Ends = {(topic, part): (xid, id_) for topic, part, xid, id_ in rows}
+        if not marks or any(marks[slot] < ends[slot] for slot in marks.keys() & ends.keys()):
+            return False
+    return not await connection.fetchval(UNSENT)

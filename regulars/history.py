@@ -1,0 +1,99 @@
+"""`regulars import`: a history into a running system, over HTTP like everything else, resumable at any point.
+
+The events are sent in order, in batches; how far it came is written down after each answer. Killed between the two it
+sends a batch again, and ingest knows the repeats by their ids. At the end each customer's history is closed.
+"""
+
+import asyncio
+import gzip
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from common.contracts.envelope import Data, Event
+from common.contracts.ingest import HistoryEnded
+from common.retry import Retry
+
+BATCH_EVENTS = 1_000
+REQUEST_TIMEOUT_S = 60.0
+AGAIN = Retry(first_ms=200, factor=2.0, max_ms=5_000, max_tries=10)
+NDJSON = {"content-type": "application/x-ndjson", "content-encoding": "gzip"}
+
+
+class Cursor:
+    """How far an import came: a small file, tied to what is imported."""
+
+    def __init__(self, folder: Path, name: str, events: Sequence[Event[Data]], until: datetime | None) -> None:
+        what = f"{name} {len(events)} {events[0].id if events else ''} {events[-1].id if events else ''} {until}"
+        self.id = sha256(what.encode()).hexdigest()[:16]
+        self._path = folder / "imports" / f"{name}-{self.id}.json"
+
+    def load(self) -> int:
+        """Lines already taken."""
+        return int(json.loads(self._path.read_text())["taken"]) if self._path.exists() else 0
+
+    def save(self, taken: int) -> None:
+        """Whole or not at all."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        new = self._path.with_suffix(".new")
+        new.write_text(json.dumps({"taken": taken}))
+        new.replace(self._path)
+
+
+def lines(events: Sequence[Event[Data]], import_id: str) -> Iterator[bytes]:
+    """The events as a sender would write them, and at the end one history.ended for each customer."""
+    for event in events:
+        yield msgspec.json.encode(_inbound(event.id, event.source, event.customer_id, event.data, event.occurred_at))
+    for customer_id in dict.fromkeys(event.customer_id for event in events):
+        yield msgspec.json.encode(_inbound(f"{import_id}:{customer_id}", "import", customer_id, HistoryEnded(), None))
+
+
+async def send(url: str, key: str, all_lines: Sequence[bytes], cursor: Cursor) -> dict[str, int]:
+    """Sends what was not sent yet; returns how many were accepted, known already, or refused."""
+    counts = {"accepted": 0, "duplicate": 0, "rejected": 0}
+    taken = cursor.load()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns) as progress:
+        task = progress.add_task("Importing", total=len(all_lines), completed=taken)
+        async with httpx.AsyncClient(base_url=url, headers={"X-API-Key": key}, timeout=REQUEST_TIMEOUT_S) as client:
+            while taken < len(all_lines):
+                batch = all_lines[taken : taken + BATCH_EVENTS]
+                answer = await _post(client, gzip.compress(b"\n".join(batch), compresslevel=1))
+                for status in counts:
+                    counts[status] += answer[status]
+                taken += len(batch)
+                cursor.save(taken)
+                progress.update(task, completed=taken)
+    return counts
+
+
+async def _post(client: httpx.AsyncClient, body: bytes) -> dict[str, Any]:
+    """Once accepted: what is temporarily away is asked again, as every webhook sender does."""
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            response = await client.post("/v1/events", params={"historic": "true"}, content=body, headers=NDJSON)
+            if response.status_code not in (429, 503):
+                response.raise_for_status()
+                answer: dict[str, Any] = response.json()
+                return answer
+            fault = f"answered {response.status_code}"
+        except httpx.TransportError as error:
+            fault = str(error)
+        pause_s = AGAIN.next(attempt)
+        if pause_s is None:
+            raise OSError(f"{client.base_url} does not take events: {fault}; run the import again to go on")
+        await asyncio.sleep(pause_s)
+
+
+def _inbound(event_id: str, source: str, customer_id: str, data: Data, time: datetime | None) -> dict[str, Any]:
+    said = {"id": event_id, "source": source, "type": data.TYPE, "subject": customer_id, "data": data}
+    return said if time is None else said | {"time": time}

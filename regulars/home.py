@@ -1,0 +1,169 @@
+"""The folder of an installation on one machine (./.regulars): its database, its secrets, who is running on it."""
+
+import base64
+import json
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from msgspec import Struct
+from msgspec import json as mjson
+
+from common.db.migrate import migrate
+from common.house import House, build_house
+from common.settings import Settings, load_settings
+from common.web.auth import create_key
+from regulars.embedded_postgres import EmbeddedPostgres, FolderInUse
+from regulars.kafka_broker import KafkaCluster
+from regulars.services import NAMES
+
+DEFAULT_FOLDER = Path(".regulars")
+DEFAULT_SHOP = "demo"
+OWNER_SCOPES = ("ingest", "read", "operate")
+SECRET_BYTES = 32
+
+
+class Running(Struct):
+    """What a running `regulars up` tells others that come to the same folder."""
+
+    pid: int
+    url: str
+    database: str
+    admin_database: str
+
+
+class Home:
+    """The folder and what is kept in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._secrets = folder / "secrets.json"
+        self._running = folder / "running.json"
+
+    def secret(self, name: str) -> str:
+        """A secret of this installation: made at the first use, kept where only its owner can read it."""
+        known: dict[str, str] = json.loads(self._secrets.read_text()) if self._secrets.exists() else {}
+        if name not in known:
+            known[name] = base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+            self.keep(known)
+        return known[name]
+
+    def keep(self, known: dict[str, str]) -> None:
+        """Writes the secrets, whole or not at all."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        new = self._secrets.with_suffix(".new")
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(known, file, indent=2)
+        new.replace(self._secrets)
+
+    async def owner_key(self, admin_database: str, shop_id: str) -> str:
+        """The owner's API key of a shop: made at the first use, checked against the database it is used with."""
+        known: dict[str, str] = json.loads(self._secrets.read_text()) if self._secrets.exists() else {}
+        name = f"key:{shop_id}"
+        connection = await asyncpg.connect(admin_database)
+        try:
+            if name in known and await _is_known(connection, known[name]):
+                return known[name]
+            known[name] = await create_key(connection, shop_id, OWNER_SCOPES)
+        finally:
+            await connection.close()
+        self.keep(known)
+        return known[name]
+
+    def running(self) -> Running | None:
+        """Who runs on this folder, if anybody does."""
+        if not self._running.exists():
+            return None
+        told = mjson.decode(self._running.read_bytes(), type=Running)
+        return told if Path(f"/proc/{told.pid}").exists() or _is_alive(told.pid) else None
+
+    def tell(self, running: Running | None) -> None:
+        """Says that we run here, or no longer do."""
+        if running is None:
+            self._running.unlink(missing_ok=True)
+        else:
+            self._running.write_bytes(mjson.encode(running))
+
+    @asynccontextmanager
+    async def database(self, settings: Settings) -> AsyncIterator[Settings]:
+        """The settings with a database: the one they name, the running installation's, or the embedded one, started."""
+        if settings.database is not None:
+            yield settings
+        elif (told := self.running()) is not None:
+            yield load_settings(**(_given(settings) | _database(told.database, told.admin_database)))
+        else:
+            async with await EmbeddedPostgres.start(self.folder / "postgres") as server:
+                yield load_settings(**(_given(settings) | _database(_without_role(server), server.dsn())))
+
+    @asynccontextmanager
+    async def house(self, *, kafka: bool = False, **overrides: Any) -> AsyncIterator[House]:
+        """The house on this folder, its database started and migrated; with `kafka` on a broker of its own if needed.
+
+        Raises FolderInUse when somebody runs here.
+        """
+        if (told := self.running()) is not None:
+            raise FolderInUse(f"{self.folder} is in use: Regulars runs on it at {told.url} (process {told.pid})")
+        settings = load_settings(**overrides)
+        made: dict[str, Any] = {}
+        if settings.vault_key is None:
+            made["vault_key"] = self.secret("vault_key")
+        if settings.internal_key is None:
+            made["internal_key"] = self.secret("internal_key")
+        made["port"] = settings.port or _free_port(settings.host)
+        made["ingest_url"] = f"http://{settings.host}:{made['port']}"
+        async with AsyncExitStack() as stack:
+            if kafka and settings.kafka is None:
+                cluster = await KafkaCluster.start(nodes=1, folder=self.folder / "kafka")
+                stack.push_async_callback(cluster.stop)
+                made["kafka"] = cluster.bootstrap
+            settings = await stack.enter_async_context(self.database(load_settings(**(overrides | made))))
+            await migrate(settings, NAMES)
+            self.tell(Running(os.getpid(), settings.ingest_url, settings.database or "", admin_of(settings)))
+            stack.callback(self.tell, None)
+            yield build_house(settings)
+
+
+def admin_of(settings: Settings) -> str:
+    """The address that may do everything in the database."""
+    address = settings.admin_database or settings.database
+    assert address is not None, "asked before the database was there"
+    return address
+
+
+def _given(settings: Settings) -> dict[str, Any]:
+    return {name: getattr(settings, name) for name in settings.model_fields_set}
+
+
+def _database(database: str, admin_database: str) -> dict[str, str]:
+    return {"database": database, "admin_database": admin_database}
+
+
+def _without_role(server: EmbeddedPostgres) -> str:
+    return server.dsn(role="role").replace("role@", "", 1)
+
+
+async def _is_known(connection: asyncpg.Connection, key: str) -> bool:
+    key_id = key.split("_")[1]
+    found = await connection.fetchval("SELECT 1 FROM access.api_keys WHERE key_id = $1 AND revoked_at IS NULL", key_id)
+    return found is not None
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _free_port(host: str) -> int:
+    with socket.create_server((host, 0)) as listener:
+        return int(listener.getsockname()[1])

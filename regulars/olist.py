@@ -1,0 +1,166 @@
+"""The Olist marketplace's order history (public CSV files) as our events, in the order they happened.
+
+Facts and traps: a customer is `customer_unique_id` (customer_id is one per order); times are naive Sao Paulo time,
+with summer time; an order's amount is the sum of its payments; a cancelled order has no time of its own.
+"""
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from common.contracts import ingest
+from common.contracts.envelope import Data, Event
+from common.money import Money
+
+SHOP = "olist"
+SOURCE = "olist"
+ZONE = ZoneInfo("America/Sao_Paulo")
+CENTAVOS = 100
+NOT_FULFILLED = ("canceled", "unavailable")
+
+COLUMNS = {
+    "olist_orders_dataset.csv": (
+        "order_id",
+        "customer_id",
+        "order_status",
+        "order_purchase_timestamp",
+        "order_approved_at",
+        "order_delivered_carrier_date",
+        "order_delivered_customer_date",
+    ),
+    "olist_customers_dataset.csv": ("customer_id", "customer_unique_id"),
+    "olist_order_payments_dataset.csv": ("order_id", "payment_value"),
+    "olist_order_reviews_dataset.csv": ("review_id", "order_id", "review_score", "review_answer_timestamp"),
+}
+
+
+class OlistError(Exception):
+    """The folder does not hold the data set, or only half of it."""
+
+
+class _Order(NamedTuple):
+    order_id: str
+    customer_id: str
+    status: str
+    placed: datetime
+    paid: datetime | None
+    dispatched: datetime | None
+    delivered: datetime | None
+    amount: Money
+
+
+def read(folder: Path, until: datetime | None = None, orders: int | None = None) -> list[Event[Data]]:
+    """All events up to and including `until`, oldest first; received when they happened. With `orders`, those of the
+    first customers (by id) that together have at least so many orders. Raises OlistError."""
+    rows = {name: _rows(folder / name, columns) for name, columns in _checked(folder).items()}
+    people = dict(rows["olist_customers_dataset.csv"])
+    amounts: defaultdict[str, int] = defaultdict(int)
+    for order_id, value in rows["olist_order_payments_dataset.csv"]:
+        amounts[order_id] += int(Decimal(value) * CENTAVOS)
+    chosen = [_order(row, people, amounts) for row in rows["olist_orders_dataset.csv"]]
+    chosen = _sample(chosen, orders) if orders is not None else chosen
+    customer_of = {order.order_id: order.customer_id for order in chosen}
+    told = [item for order in chosen for item in _events(order)]
+    told += [
+        item
+        for row in rows["olist_order_reviews_dataset.csv"]
+        if row[1] in customer_of
+        for item in _review(row, customer_of[row[1]])
+    ]
+    told.sort(key=lambda item: item[0])
+    return [event for (time, *_), event in told if until is None or time <= until]
+
+
+Told = tuple[tuple[datetime, str, int, str], Event[Data]]  # sorted by time, order, step of the order, id
+
+
+def _events(order: _Order) -> Iterator[Told]:
+    oid, amount = order.order_id, order.amount
+    steps: list[tuple[str, datetime | None, Data]] = [
+        ("placed", order.placed, ingest.OrderPlaced(oid, amount)),
+        ("paid", order.paid, ingest.OrderPaid(oid, amount)),
+        ("dispatched", order.dispatched, ingest.ShipmentDispatched(oid)),
+        ("delivered", order.delivered, ingest.ShipmentDelivered(oid)),
+    ]
+    if order.status == "delivered":
+        steps.append(("completed", order.delivered, ingest.OrderCompleted(oid, amount)))
+    if order.status in NOT_FULFILLED:
+        latest = max(time for _, time, _ in steps if time is not None)
+        steps.append(("cancelled", latest, ingest.OrderCancelled(oid)))
+    for rank, (step, time, data) in enumerate(steps):
+        if time is not None:
+            yield (time, oid, rank, ""), _event(f"{oid}:{step}", order.customer_id, time, data)
+
+
+def _review(row: tuple[str, ...], customer_id: str) -> Iterator[Told]:
+    review_id, order_id, score, answered = row
+    time = _utc(answered)
+    if time is not None:
+        data = ingest.ReviewSubmitted(rating=int(score), order_id=order_id)
+        event = _event(f"{order_id}:review:{review_id}", customer_id, time, data)
+        yield (time, order_id, len(COLUMNS["olist_orders_dataset.csv"]), review_id), event
+
+
+def _event(event_id: str, customer_id: str, time: datetime, data: Data) -> Event[Data]:
+    return Event(
+        specversion="1.0",
+        id=event_id,
+        source=SOURCE,
+        type=data.TYPE,
+        shop_id=SHOP,
+        customer_id=customer_id,
+        occurred_at=time,
+        received_at=time,
+        data=data,
+    )
+
+
+def _order(row: tuple[str, ...], people: dict[str, str], amounts: dict[str, int]) -> _Order:
+    order_id, customer_id, status, *times = row
+    placed, *later = [_utc(time) for time in times]
+    if placed is None or customer_id not in people:
+        raise OlistError(f"order {order_id} has no purchase time or no customer: the files do not belong together")
+    return _Order(order_id, people[customer_id], status, placed, *later, Money(amounts.get(order_id, 0), "BRL"))
+
+
+def _sample(orders: Iterable[_Order], at_least: int) -> list[_Order]:
+    of_customer: defaultdict[str, list[_Order]] = defaultdict(list)
+    for order in orders:
+        of_customer[order.customer_id].append(order)
+    chosen: list[_Order] = []
+    for customer_id in sorted(of_customer):
+        if len(chosen) >= at_least:
+            break
+        chosen += of_customer[customer_id]
+    return chosen
+
+
+@lru_cache(maxsize=100_000)
+def _utc(local: str) -> datetime | None:
+    return datetime.fromisoformat(local).replace(tzinfo=ZONE).astimezone(UTC) if local else None
+
+
+def _checked(folder: Path) -> dict[str, tuple[str, ...]]:
+    missing = [name for name in COLUMNS if not (folder / name).is_file()]
+    if missing:
+        raise OlistError(f"{folder} is not the Olist data set: {', '.join(missing)} not found")
+    return COLUMNS
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file)
+        header = next(reader, [])
+        if lacking := [name for name in columns if name not in header]:
+            raise OlistError(f"{path.name} has no column {', '.join(lacking)}")
+        at = [header.index(name) for name in columns]
+        for row in reader:
+            if len(row) != len(header):
+                raise OlistError(f"{path.name}:{reader.line_num} is cut off: {len(row)} of {len(header)} columns")
+            yield tuple(row[index] for index in at)

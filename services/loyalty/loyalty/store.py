@@ -1,0 +1,64 @@
+"""All SQL that loyalty writes beside the road's own: the postings of the ledger, and the accounts as they stand."""
+
+from collections.abc import Sequence
+
+from common.contracts.envelope import Data, Event
+from common.contracts.loyalty import PointsMoved
+from common.db.engine import Connection
+from common.service import Saved
+from loyalty.domain.account import Account
+from loyalty.domain.posting import posting
+
+# No ON CONFLICT: a posting that is there already is a bug, and must not pass in silence.
+POST = """
+INSERT INTO postings
+    (shop_id, customer_id, posting_id, kind, source, destination, points, balance, order_id, at, cause)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[],
+    $8::bigint[], $9::text[], $10::timestamptz[], $11::text[])
+"""
+
+# Served by the primary key. A row that would stay as it is is left alone.
+STAND = """
+INSERT INTO accounts (shop_id, customer_id, balance, tier, opened_at, updated_at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::timestamptz[], $6::timestamptz[])
+ON CONFLICT (shop_id, customer_id)
+DO UPDATE SET balance = EXCLUDED.balance, tier = EXCLUDED.tier, updated_at = EXCLUDED.updated_at
+WHERE (accounts.balance, accounts.tier) IS DISTINCT FROM (EXCLUDED.balance, EXCLUDED.tier)
+"""
+
+
+async def project(connection: Connection, saved: Sequence[Saved[Account]]) -> None:
+    """Writes what a batch's facts moved and where its accounts stand, in the transaction that saves the states."""
+    moved = [_posting_row(fact, fact.data) for one in saved for fact in one.facts if isinstance(fact.data, PointsMoved)]
+    if moved:
+        await connection.execute(POST, *zip(*moved, strict=True))
+    standing = sorted(
+        (one.shop_id, one.customer_id, account.balance, account.tier, account.opened_at, one.stored.at)
+        for one in saved
+        if (account := one.stored.state).opened_at is not None and _may_have_changed(one)
+    )
+    if standing:
+        await connection.execute(STAND, *zip(*standing, strict=True))
+
+
+def _may_have_changed(one: Saved[Account]) -> bool:
+    """Balance and tier change with a fact; an account opens without one only if it holds nothing. All else that a
+    customer does (most of what a shop tells) leaves the row alone."""
+    return bool(one.facts) or one.stored.state.balance == 0
+
+
+def _posting_row(fact: Event[Data], moved: PointsMoved) -> tuple[object, ...]:
+    made = posting(type(moved), moved.posting_id, moved.points, fact.occurred_at, fact.causation_id)
+    return (
+        fact.shop_id,
+        fact.customer_id,
+        made.posting_id,
+        moved.TYPE,
+        made.source,
+        made.destination,
+        made.points,
+        moved.balance,
+        moved.order_id,
+        made.at,
+        made.cause,
+    )

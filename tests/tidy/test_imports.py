@@ -1,0 +1,52 @@
+"""Imports point one way: no service knows another, common knows none, and inside a service the shell knows the core."""
+
+from collections.abc import Iterator
+
+from tests.tidy.tree import PACKAGES, SERVICES, Source, obey, sources_in
+
+# Within a service a file may import files of its own height or lower; files not named here are free.
+HEIGHT = {"store": 1, "queries": 1, "consumer": 2, "api": 2, "app": 3, "__main__": 4}
+
+
+def test_a_service_imports_no_other_service_nor_the_command() -> None:
+    def law(source: Source) -> Iterator[str]:
+        own = source.module.partition(".")[0]
+        for node, name in source.imports:
+            head = name.partition(".")[0]
+            if head in PACKAGES and head not in {own, "common"}:
+                yield source.at(node, f"{own} imports {name}: what it must know of {head} it hears on the bus")
+
+    obey(law, sources_in(*SERVICES))
+
+
+def test_common_imports_no_service() -> None:
+    def law(source: Source) -> Iterator[str]:
+        for node, name in source.imports:
+            head = name.partition(".")[0]
+            if head in PACKAGES and head != "common":
+                yield source.at(node, f"common imports {name}: hand in what differs, or move it to {head}")
+
+    obey(law, sources_in("common"))
+
+
+def test_nothing_but_tests_imports_tests() -> None:
+    def law(source: Source) -> Iterator[str]:
+        for node, name in source.imports:
+            if name.partition(".")[0] in {"tests", "pytest", "hypothesis"}:
+                yield source.at(node, f"imports {name}: a shop has no tests installed")
+
+    obey(law, sources_in("common", *SERVICES, "regulars"))
+
+
+def test_within_a_service_imports_point_from_the_shell_to_the_core() -> None:
+    def law(source: Source) -> Iterator[str]:
+        own, _, room = source.module.partition(".")
+        if room not in HEIGHT:
+            return
+        for node, name in source.imports:
+            of, _, other = name.partition(".")
+            other = other.partition(".")[0]
+            if of == own and HEIGHT.get(other, 0) > HEIGHT[room]:
+                yield source.at(node, f"{room} imports {other}, which stands above it: let {other} hand it in")
+
+    obey(law, sources_in(*SERVICES))

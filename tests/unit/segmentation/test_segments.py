@@ -1,0 +1,34 @@
+"""The grid's segments: ids and names."""
+
+from segmentation.domain.segments import BY_ID, SEGMENTS, segment_id
+
+
+def test_every_cell_is_a_segment() -> None:
+    assert [one.segment for one in SEGMENTS] == [
+        "prospect",
+        "new-active",
+        "new-stimulate",
+        "new-winback",
+        "new-lost",
+        "repeat-active",
+        "repeat-stimulate",
+        "repeat-winback",
+        "repeat-lost",
+        "loyal-active",
+        "loyal-stimulate",
+        "loyal-winback",
+        "loyal-lost",
+    ]
+    assert len(BY_ID) == 13
+
+
+def test_ids() -> None:
+    assert segment_id("prospect", None) == "prospect"
+    assert segment_id("loyal", "lost") == "loyal-lost"
+
+
+def test_names_speak_the_shops_language_or_english() -> None:
+    assert BY_ID["prospect"].name("zh-CN") == "潜在客户"
+    assert BY_ID["new-winback"].name("zh-CN") == "新客户 · 待挽回"
+    assert BY_ID["new-winback"].name("en") == "New · to win back"
+    assert BY_ID["new-winback"].name("pt-BR") == "New · to win back"
