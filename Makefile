@@ -25,7 +25,7 @@ INSTALL_MEMBERS := $(PIP) install --no-deps --no-build-isolation -e . $(MEMBERS:
 
 .PHONY: help
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: setup
 setup: $(DEV) ## make .venv with everything to run and to develop (the other targets do it by themselves)
@@ -64,6 +64,10 @@ kafka: $(DEV) ## start a real Apache Kafka broker without Docker, for `regulars 
 .PHONY: olist
 olist: $(DEV) ## the whole Olist history four ways must agree; OLIST=folder with the CSV files (default data/olist)
 	@exec $(PY) -m tests.olist.check "$(OLIST)" $(ARGS)
+
+.PHONY: documents
+documents: $(DEV) ## write docs/events anew from the contracts; refuses to break what has been published
+	$(PY) -m regulars.event_documents docs/events
 
 .PHONY: lock
 lock: $(DEV) ## write requirements*.lock anew from the pyproject.toml files; ARGS=--upgrade for newer versions

@@ -22,6 +22,7 @@ SHOP = "olist"
 SOURCE = "olist"
 ZONE = ZoneInfo("America/Sao_Paulo")
 CENTAVOS = 100
+CURRENCY = "BRL"
 NOT_FULFILLED = ("canceled", "unavailable")
 
 COLUMNS = {
@@ -59,7 +60,7 @@ def read(folder: Path, until: datetime | None = None, orders: int | None = None)
     """All events up to and including `until`, oldest first; received when they happened. With `orders`, those of the
     first customers (by id) that together have at least so many orders. Raises OlistError."""
     rows = {name: _rows(folder / name, columns) for name, columns in _checked(folder).items()}
-    people = dict(rows["olist_customers_dataset.csv"])
+    people = {customer_id: person for customer_id, person in rows["olist_customers_dataset.csv"]}  # noqa: C416 - pairs
     amounts: defaultdict[str, int] = defaultdict(int)
     for order_id, value in rows["olist_order_payments_dataset.csv"]:
         amounts[order_id] += int(Decimal(value) * CENTAVOS)
@@ -123,10 +124,11 @@ def _event(event_id: str, customer_id: str, time: datetime, data: Data) -> Event
 
 def _order(row: tuple[str, ...], people: dict[str, str], amounts: dict[str, int]) -> _Order:
     order_id, customer_id, status, *times = row
-    placed, *later = [_utc(time) for time in times]
+    placed, paid, dispatched, delivered = (_utc(time) for time in times)
     if placed is None or customer_id not in people:
         raise OlistError(f"order {order_id} has no purchase time or no customer: the files do not belong together")
-    return _Order(order_id, people[customer_id], status, placed, *later, Money(amounts.get(order_id, 0), "BRL"))
+    amount = Money(amounts.get(order_id, 0), CURRENCY)
+    return _Order(order_id, people[customer_id], status, placed, paid, dispatched, delivered, amount)
 
 
 def _sample(orders: Iterable[_Order], at_least: int) -> list[_Order]:

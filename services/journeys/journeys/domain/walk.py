@@ -21,8 +21,9 @@ Walked = tuple[Enrollment | None, tuple[Data, ...]]  # the enrollment while it l
 def begin(definition: Definition, key: str, data: Data, occasion: Occasion) -> Walked:
     """Enters the journey and takes the steps that follow the event at once.
 
-    A step whose moment has passed already, because the event came late, is skipped: nobody gets three reminders in a
-    heap. A step at this very moment waits for its timer, since news of the same moment goes before it.
+    Those are taken however late the event came: they tell the news itself. A later step whose moment has passed
+    already is skipped: nobody gets three reminders in a heap. A later step due at this very moment waits for its
+    timer, since other news of the same moment goes before it.
     """
     enrollment = Enrollment(
         journey=definition.journey,

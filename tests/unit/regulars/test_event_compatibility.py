@@ -1,13 +1,13 @@
 """Each way to break a published contract is noticed, and each way to extend one is not taken for a break."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
 from msgspec import Meta, Struct
 
-from common.contracts.published import Shape, breaks, components, shape, shape_of
+from common.contracts.envelope import Time
+from regulars.event_compatibility import Shape, breaks, components, shape, shape_of
 
 Fields = list[tuple[str, Any] | tuple[str, Any, Any]]
 
@@ -65,7 +65,7 @@ class ClosedPriceWithTax(Struct, forbid_unknown_fields=True):
         ([("x", int | str)], [("x", int)], ('said/x: types was ["integer", "string"], is ["integer"]',)),
         ([("x", tuple[int, ...])], [("x", tuple[str, ...])], ('said/x/[]: types was ["integer"], is ["string"]',)),
         ([("x", dict[str, int])], [("x", dict[str, bool])], ('said/x/*: types was ["integer"], is ["boolean"]',)),
-        ([("x", datetime)], [("x", str)], ('said/x: format was "date-time", is null',)),
+        ([("x", Time)], [("x", str)], ('said/x: format was "date-time", is null',)),
         (
             [("x", str)],
             [("x", Literal["a", "b"])],
@@ -94,6 +94,7 @@ class ClosedPriceWithTax(Struct, forbid_unknown_fields=True):
         ),
         # meaning of what was left out
         ([("x", int, 1)], [("x", int, 2)], ("said/x: default was 1, is 2",)),
+        ([("x", tuple[int, ...], ())], [("x", tuple[int, ...], (1,))], ("said/x: default was [], is [1]",)),
         # records whose readers refuse what they do not know
         ([("x", ClosedPrice)], [("x", ClosedPriceWithTax)], ("said/x/tax: is new in a closed record",)),
         ([("x", Price)], [("x", ClosedPrice)], ("said/x: open was true, is false",)),

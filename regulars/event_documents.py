@@ -1,6 +1,6 @@
 """Writes the contracts down: a JSON Schema per event, an AsyncAPI document, an index, and what has been published.
 
-`python -m common.contracts.documents docs/events` writes them anew, unless that would break what has been published.
+`python -m regulars.event_documents docs/events` writes them anew, unless that would break what has been published.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import msgspec
 import yaml
 
 from common.contracts.envelope import Data, Event
-from common.contracts.published import REFERENCE, Schema, breaks, components, shape
+from regulars.event_compatibility import REFERENCE, Schema, breaks, components, shape
 from common.contracts.topics import TOPICS, Topic
 from common.ids import PARTITIONS
 
@@ -22,7 +22,7 @@ TYPES: dict[str, type[Data]] = {data.TYPE: data for topic in TOPICS for data in 
 INTRODUCTION = """\
 # Events
 
-Generated from `libs/common/common/contracts/` by `python -m common.contracts.documents docs/events`: do not edit.
+Generated from `libs/common/common/contracts/` by `python -m regulars.event_documents docs/events`: do not edit.
 
 Every event is a [CloudEvents 1.0](https://cloudevents.io) JSON object. `subject` is the customer, `shopid` the shop,
 `time` what the sender claims, `receivedat` when it came in (the time everything is decided at), `causationid` what it

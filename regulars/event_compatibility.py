@@ -29,13 +29,14 @@ from common.ids import PARTITIONS
 Schema = dict[str, Any]
 Shape = Mapping[str, Mapping[str, Any]]  # a place, such as `order.placed/items/[]/quantity` -> what is demanded there
 REFERENCE = "#/$defs/"
-WORDING = {"title", "description"}
+WORDING = {"title", "description", "examples"}
 STRUCTURE = {"$ref", "anyOf", "type", "properties", "required", "items", "additionalProperties"}
 
 
 def components(of: Any) -> tuple[Schema, Schema]:
     """The JSON Schema of a type, and the definitions that it refers to."""
-    (node,), definitions = msgspec.json.schema_components([of], ref_template=REFERENCE + "{name}")
+    described = msgspec.json.schema_components([of], ref_template=REFERENCE + "{name}")
+    (node,), definitions = json.loads(json.dumps(described))  # plain JSON: a default of () is [] in a file
     return node, definitions
 
 

@@ -1,0 +1,171 @@
+"""`regulars demo`: a shop on an accelerated clock, over HTTP, watched live, and checked at the end."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from shutil import rmtree
+from time import perf_counter
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from common.clock import RealClock
+from common.house import House, running, until_stopped
+from regulars.demo_check import Check, checks
+from regulars.demo_shop import DAY, DAYS, HAPPENED, Sent, expect, plan
+from regulars.drain import drained
+from regulars.home import DEFAULT_SHOP, Home, admin_of
+from regulars.services import ALL
+
+RUN_S = 50.0  # for all days; a shop's day is under a second
+FACTOR = DAYS * DAY.total_seconds() / RUN_S
+BATCH_EVENTS = 100
+SEND_EVERY_S = 0.05
+LOOK_EVERY_S = 1.0
+TICK_MS = 50  # an alarm is at most this late, which at this speed is over an hour of the shop's time
+DRAIN_TIMEOUT_S = 60.0
+
+console = Console()
+
+
+class Progress:
+    """How far the demo came: kept in its folder, so that it goes on where it was."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self._path = folder / "demo.json"
+        known = json.loads(self._path.read_text()) if self._path.exists() else {}
+        if known.get("seed") != seed or known.get("over"):
+            if folder.exists():
+                rmtree(folder)
+            known = {"seed": seed, "opened": _opening().isoformat(), "sent": 0, "offset_s": 0.0}
+        self._known: dict[str, Any] = known
+        folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def opened(self) -> datetime:
+        """When the shop opened, in its own time."""
+        return datetime.fromisoformat(self._known["opened"])
+
+    @property
+    def sent(self) -> int:
+        """Events of the plan sent so far."""
+        return int(self._known["sent"])
+
+    @property
+    def reached(self) -> datetime:
+        """The shop's time when this was last saved."""
+        return self.opened + timedelta(seconds=self._known["offset_s"])
+
+    def save(self, sent: int, now: datetime, over: bool = False) -> None:
+        """Writes it down."""
+        self._known |= {"sent": sent, "offset_s": (now - self.opened).total_seconds(), "over": over}
+        new = self._path.with_suffix(".new")
+        new.write_text(json.dumps(self._known))
+        new.replace(self._path)
+
+
+def _opening() -> datetime:
+    """So that the last day of the demo is today."""
+    return RealClock().now().replace(hour=0, minute=0, second=0, microsecond=0) - DAY * (DAYS - 1)
+
+
+async def demo(folder: Path, seed: int, leave: bool) -> int:
+    """Runs it; with `leave`, returns 0 if all checks hold, else 1; without, stays up until Ctrl-C."""
+    home, progress, sent = Home(folder), Progress(folder, seed), plan(seed)
+    clock = f"accelerated:{FACTOR}@{progress.reached.isoformat()}@{RealClock().now().isoformat()}"
+    async with home.house(port=0, clock=clock, tick_ms=TICK_MS, tick_idle_ms=TICK_MS) as house:
+        key = await home.owner_key(admin_of(house.settings), DEFAULT_SHOP)
+        async with running(house, ALL, "Regulars demo") as url, asyncio.TaskGroup() as tasks:
+            stopped = tasks.create_task(until_stopped())
+            run = tasks.create_task(_run(house, url, key, progress, sent))
+            await asyncio.wait((stopped, run), return_when=asyncio.FIRST_COMPLETED)
+            if not run.done():
+                run.cancel()
+                console.print("Stopped; start it again and it goes on where it was.")
+                return 130
+            found = run.result()
+            _conclude(found, url, key)
+            if not leave:
+                await stopped
+            stopped.cancel()
+    return 0 if all(check.holds for check in found) else 1
+
+
+async def _run(house: House, url: str, key: str, progress: Progress, sent: list[Sent]) -> list[Check]:
+    answers: dict[str, int] = {}
+    async with httpx.AsyncClient(base_url=url, headers={"X-API-Key": key}, timeout=30) as client:
+        with Live(console=console, refresh_per_second=4) as live:
+            looked_at = 0.0
+            for batch in _batches(progress.sent, sent):
+                early = progress.opened + batch[-1].at - house.clock.now()
+                await asyncio.sleep(max(0.0, early.total_seconds() / FACTOR))
+                for status, count in (await _post(client, batch, progress.opened)).items():
+                    answers[status] = answers.get(status, 0) + count
+                progress.save(progress.sent + len(batch), house.clock.now())
+                if perf_counter() - looked_at > LOOK_EVERY_S:
+                    live.update(await _look(client, progress, answers, len(sent), house.clock.now()))
+                    looked_at = perf_counter()
+            closing = house.clock.now()
+            await drained(admin_of(house.settings), DRAIN_TIMEOUT_S)
+            live.update(await _look(client, progress, answers, len(sent), house.clock.now()))
+    found = await checks(admin_of(house.settings), house.shops, DEFAULT_SHOP, sent, expect(sent), closing)
+    progress.save(len(sent), house.clock.now(), over=True)
+    return found
+
+
+def _batches(start: int, sent: list[Sent]) -> list[list[Sent]]:
+    """What falls into the same moment of the sender goes together."""
+    moment = timedelta(seconds=SEND_EVERY_S * FACTOR)
+    batches: list[list[Sent]] = []
+    for one in sent[start:]:
+        if batches and one.at - batches[-1][0].at < moment and len(batches[-1]) < BATCH_EVENTS:
+            batches[-1].append(one)
+        else:
+            batches.append([one])
+    return batches
+
+
+async def _post(client: httpx.AsyncClient, batch: list[Sent], opened: datetime) -> Mapping[str, int]:
+    events = [dict(one.event) for one in batch]
+    for event in events:
+        if (happened := event.pop(HAPPENED, None)) is not None:
+            event["time"] = (opened + happened).astimezone(UTC).isoformat()
+    response = await client.post("/v1/events", json=events)
+    response.raise_for_status()
+    answer = response.json()
+    return {status: int(answer[status]) for status in ("accepted", "duplicate", "rejected")}
+
+
+async def _look(
+    client: httpx.AsyncClient, progress: Progress, answers: Mapping[str, int], planned: int, now: datetime
+) -> Table:
+    segments = (await client.get("/v1/segments")).json()
+    tiers = (await client.get("/v1/tiers")).json()
+    messages = (await client.get("/v1/messages/stats")).json()
+    audit = (await client.get("/v1/ledger/audit")).json()
+    table = Table(title=f"day {(now - progress.opened).days + 1} of the shop, {now:%Y-%m-%d %H:%M}")
+    table.add_column("what")
+    table.add_column("how many")
+    table.add_row("events sent", f"{progress.sent:,} of {planned:,}")
+    table.add_row("  answered", ", ".join(f"{count:,} {status}" for status, count in answers.items()))
+    table.add_row("customers", ", ".join(f"{s['name']} {s['customers']}" for s in segments if s["customers"]))
+    table.add_row("tiers", str(tiers))
+    table.add_row("points", str(audit))
+    table.add_row("messages", str(messages))
+    return table
+
+
+def _conclude(found: list[Check], url: str, key: str) -> None:
+    table = Table("", "checked", "found")
+    for check in found:
+        table.add_row("[green]holds[/]" if check.holds else "[red]FAILS[/]", check.what, check.found)
+    console.print(table)
+    console.print(f"API and its documentation   {url}/docs   (key: {key})", soft_wrap=True)
+    console.print(f"Messages that would have left   {url}/mailbox?key={key}", soft_wrap=True)
+    console.print(f"A customer   curl -H 'X-API-Key: {key}' {url}/v1/customers/c0000", soft_wrap=True)
+    console.print(f"Metrics   {url}/metrics", soft_wrap=True)
