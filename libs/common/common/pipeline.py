@@ -11,6 +11,7 @@ Whatever dies in between, the marks stand where the states stand.
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -65,13 +66,11 @@ class Road(Generic[S]):
         while self._dead_in_a_row < self._settings.dead_letters_in_a_row_max:
             try:
                 async with self._bus.subscribe(self._service.name, self._topics, self._load_marks) as subscription:
-                    self._fault = None
-                    attempt = 0
                     await self._consume(subscription)
             except Exception as error:  # noqa: BLE001 - the one seam to broker and database
+                attempt = 1 if self._fault is None else attempt + 1
                 self._fault = f"{type(error).__name__}: {error}"
                 log.warning("subscription failed", service=self._service.name, reason=self._fault)
-                attempt += 1
                 await asyncio.sleep(RESUBSCRIBE.next(attempt) or 0)
         self._fault = f"stopped: {self._dead_in_a_row} events in a row became dead letters; see dead-letters list"
         log.error("consumer stopped", service=self._service.name, reason=self._fault)
@@ -87,6 +86,7 @@ class Road(Generic[S]):
                 else:
                     alarms.lose_patience()
                 await self._wake(subscription, alarms)
+                self._fault = None
             except Fenced as error:  # a partition went to another member while its batch was in hand
                 metrics.ROAD_FENCED.labels(self._service.name).inc()
                 log.warning("fenced", service=self._service.name, reason=str(error))
@@ -128,7 +128,7 @@ class Road(Generic[S]):
             held = {slot: subscription.marks.get(slot, Mark(0, 0)) for slot in slots}
             wakes = {key: windows[part][1] for key, part, _ in found}
             await self._commit(Batch(self._service, self._codec, ()), held, wakes, subscription, alarms)
-            metrics.ROAD_TIMERS.labels(self._service.name).inc(len(found))
+            self._count_alarms([wake_at for *_, wake_at in found])
         alarms.claimed(windows, {part: wake_at for _, part, wake_at in found})
 
     async def _commit(
@@ -161,19 +161,30 @@ class Road(Generic[S]):
             alarms.armed(part, wake_at)
         if facts:
             self._bell.ring(self._service.writes.name)
-        self._count(batch, len(facts), time.perf_counter() - began)
+        self._count(batch, time.perf_counter() - began)
 
-    def _count(self, batch: Batch[S], facts: int, seconds: float) -> None:
+    def _count(self, batch: Batch[S], seconds: float) -> None:
         name = self._service.name
+        events = [event for of_customer in batch.events.values() for _, event in of_customer]
         metrics.ROAD_BATCH_SECONDS.labels(name).observe(seconds)
-        metrics.ROAD_EVENTS.labels(name).inc(sum(map(len, batch.events.values())))
-        metrics.ROAD_FACTS.labels(name).inc(facts)
+        metrics.ROAD_BATCH_EVENTS.labels(name).observe(len(events))
+        metrics.ROAD_EVENTS.labels(name).inc(len(events))
+        for kind, count in Counter(fact.type for saved in batch.saved for fact in saved.facts).items():
+            metrics.ROAD_FACTS.labels(name, kind).inc(count)
         for letter in batch.letters:
             metrics.ROAD_DEAD_LETTERS.labels(name, letter.topic).inc()
+        if live := [event.received_at for event in events if not event.historic]:
+            metrics.ROAD_LAG_SECONDS.labels(name).set((self._clock.now() - max(live)).total_seconds())
         if batch.saved:
             self._dead_in_a_row = 0
         else:
             self._dead_in_a_row += len(batch.letters)
+
+    def _count_alarms(self, due: Sequence[datetime]) -> None:
+        now = self._clock.now()
+        metrics.ROAD_TIMERS.labels(self._service.name).inc(len(due))
+        for wake_at in due:
+            metrics.ROAD_TIMER_SECONDS.labels(self._service.name).observe(max(0.0, (now - wake_at).total_seconds()))
 
     async def _load_marks(self, slots: Collection[Slot]) -> dict[Slot, Mark]:
         async with self._pool.acquire() as connection:

@@ -1,13 +1,11 @@
 """All SQL that loyalty writes beside the road's own: the postings of the ledger, and the accounts as they stand."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 from common.contracts.envelope import Data, Event
 from common.contracts.loyalty import PointsMoved
 from common.db.engine import Connection
 from common.service import Saved
-from common.telemetry.metrics import LOYALTY_POSTINGS
 from loyalty.domain.account import Account
 from loyalty.domain.posting import posting
 
@@ -42,20 +40,12 @@ async def project(connection: Connection, saved: Sequence[Saved[Account]]) -> No
     )
     if standing:
         await connection.execute(STAND, *zip(*standing, strict=True))
-    _count(facts)
 
 
 def _may_have_changed(one: Saved[Account]) -> bool:
     """Balance and tier change with a fact; an account opens without one only if it holds nothing. All else that a
     customer does (most of what a shop tells) leaves the row alone."""
     return bool(one.facts) or one.stored.state.balance == 0
-
-
-def _count(facts: Sequence[Event[Data]]) -> None:
-    """For the eye alone: a batch that fails after this counts again when it is tried again."""
-    kinds = Counter(fact.data.TYPE for fact in facts if isinstance(fact.data, PointsMoved))
-    for kind, number in kinds.items():
-        LOYALTY_POSTINGS.labels(kind.removeprefix("points.")).inc(number)
 
 
 def _posting_row(fact: Event[Data], moved: PointsMoved) -> tuple[object, ...]:

@@ -24,14 +24,14 @@ INGEST_FLUSH_EVENTS = Histogram("regulars_ingest_flush_events", "Per group commi
 INGEST_FLUSH_SECONDS = Histogram("regulars_ingest_flush_seconds", "Per group commit.", buckets=_SECONDS)
 
 # The road. `service` is one of the five.
-# Events decided, facts they led to, and timers fired (by the alarm or before an event).
+# Events decided, facts they led to (`type` is the fact's, such as points.earned), and alarms that went off.
 ROAD_EVENTS = Counter("regulars_road_events_total", "Events decided.", ("service",))
-ROAD_FACTS = Counter("regulars_road_facts_total", "Facts stated.", ("service",))
-ROAD_TIMERS = Counter("regulars_road_timers_total", "Timers fired.", ("service",))
+ROAD_FACTS = Counter("regulars_road_facts_total", "Facts stated.", ("service", "type"))
+ROAD_TIMERS = Counter("regulars_road_timers_total", "Alarms.", ("service",))
 # How many events share one transaction, and how long it takes.
 ROAD_BATCH_EVENTS = Histogram("regulars_road_batch_events", "Per batch.", ("service",), buckets=_EVENTS)
 ROAD_BATCH_SECONDS = Histogram("regulars_road_batch_seconds", "Per batch.", ("service",), buckets=_SECONDS)
-# From an event's receipt at the edge to its decision, for the last event of the last batch.
+# From an event's receipt at the edge to its decision, for the last live event of the last batch.
 ROAD_LAG_SECONDS = Gauge("regulars_road_lag_seconds", "Behind the edge.", ("service",))
 # Messages and timers that could not be decoded or decided; `topic` is where they came from.
 ROAD_DEAD_LETTERS = Counter("regulars_road_dead_letters_total", "Dead letters.", ("service", "topic"))
@@ -45,18 +45,9 @@ ROAD_WATERMARK_SECONDS = Gauge("regulars_road_watermark_age_seconds", "Behind no
 ROAD_PATIENCE_USED = Counter("regulars_road_patience_used_total", "Waits given up.", ("service",))
 
 # Outbox relay.
-# Rows handed to the bus, and how long the oldest one not yet handed over has waited (0: there is none).
+# Rows handed to Kafka.
 RELAY_ROWS = Counter("regulars_relay_published_rows_total", "Rows published.", ("service",))
-RELAY_OLDEST_SECONDS = Gauge("regulars_relay_oldest_unpublished_seconds", "Oldest row.", ("service",))
 
 # Services.
 # Messages to people; `outcome` is sent, failed, in_doubt or suppressed.
 NOTIFIER_MESSAGES = Counter("regulars_notifier_messages_total", "Messages.", ("channel", "outcome"))
-# Postings in the ledger; `kind` is earned, held, spent, expired or reversed.
-LOYALTY_POSTINGS = Counter("regulars_loyalty_postings_total", "Postings.", ("kind",))
-# Changes told; `kind` is the type of the fact, such as lifecycle.changed.
-SEGMENTATION_CHANGES = Counter("regulars_segmentation_changes_total", "Changes.", ("kind",))
-# Enrollments begun and ended, and messages asked for; `journey` is the id in a definition file.
-JOURNEYS_ENTERED = Counter("regulars_journeys_enrollments_entered_total", "Begun.", ("journey",))
-JOURNEYS_LEFT = Counter("regulars_journeys_enrollments_left_total", "Ended.", ("journey",))
-JOURNEYS_MESSAGES = Counter("regulars_journeys_messages_requested_total", "Requested.", ("journey",))

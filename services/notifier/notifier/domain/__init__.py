@@ -1,0 +1,1 @@
+"""What notifier decides and says, without a clock, a database or a network."""

@@ -1,0 +1,199 @@
+"""All SQL that notifier writes beside the road's own: messages, what becomes of them, and the mailbox."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+
+from common.contracts.envelope import Data, Event
+from common.contracts.ingest import Channel, Purpose
+from common.contracts.notifier import MessageFailed, MessageOutcome, MessageSent
+from common.db.engine import Connection
+from common.service import Saved
+from common.telemetry.metrics import NOTIFIER_MESSAGES
+from notifier.domain.state import Message, State
+
+AT_MOST_ONCE, AT_LEAST_ONCE = "at most once", "at least once"
+GUARANTEES: dict[Purpose, str] = {"marketing": AT_MOST_ONCE, "transactional": AT_LEAST_ONCE}
+IN_DOUBT = "in doubt: "
+
+# A message that has its row already is left alone: the row is the sender's by now. No ON CONFLICT: another message of
+# the same key (one so old that the customer's state forgot it) must not pass in silence, nor be told again.
+ADD = """
+INSERT INTO messages (shop_id, customer_id, message_key, number, channel, purpose, guarantee, journey, step, template,
+    params, status, requested_at, sent_at, reason)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[],
+    $9::text[], $10::text[], $11::json[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::text[])
+    AS n (shop_id, customer_id, message_key, number, channel, purpose, guarantee, journey, step, template,
+        params, status, requested_at, sent_at, reason)
+WHERE NOT EXISTS (
+    SELECT FROM messages m WHERE (m.shop_id, m.customer_id, m.message_key, m.number)
+        = (n.shop_id, n.customer_id, n.message_key, n.number))
+"""
+
+# Served by messages_pending. The floor keeps the scan off the index entries of messages that are gone (see states.DUE).
+CLAIM = """
+UPDATE messages m SET status = 'sending', claimed_at = now(), tries = m.tries + 1
+FROM (SELECT shop_id, customer_id, message_key FROM messages
+    WHERE status = 'pending' AND due_at >= $2 AND due_at <= now()
+    ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED) AS c
+WHERE (m.shop_id, m.customer_id, m.message_key) = (c.shop_id, c.customer_id, c.message_key)
+RETURNING m.shop_id, m.customer_id, m.message_key, m.channel, m.guarantee, m.template, m.params, m.tries, m.due_at
+"""
+
+# Only what is still this claim's: whoever took longer than the lease has nothing to report.
+SETTLE = """
+UPDATE messages m SET status = n.status, reason = n.reason, sent_at = n.sent_at, claimed_at = NULL,
+    due_at = now() + n.pause_s * interval '1 second'
+FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::text[], $6::text[], $7::timestamptz[], $8::float8[])
+    AS n (shop_id, customer_id, message_key, tries, status, reason, sent_at, pause_s)
+WHERE (m.shop_id, m.customer_id, m.message_key) = (n.shop_id, n.customer_id, n.message_key)
+    AND m.status = 'sending' AND m.tries = n.tries
+RETURNING m.shop_id, m.customer_id, m.message_key
+"""
+
+# Served by messages_sending: claims whose lease is over, by the guarantee of each.
+RECOVER = f"""
+UPDATE messages m SET claimed_at = NULL, due_at = now(), reason = '{IN_DOUBT}' || $3,
+    status = CASE WHEN m.guarantee = '{AT_LEAST_ONCE}' AND m.tries < $2 THEN 'pending' ELSE 'failed' END
+FROM (SELECT shop_id, customer_id, message_key FROM messages
+    WHERE status = 'sending' AND claimed_at < now() - $1 * interval '1 second'
+    ORDER BY claimed_at LIMIT $4 FOR UPDATE SKIP LOCKED) AS c
+WHERE (m.shop_id, m.customer_id, m.message_key) = (c.shop_id, c.customer_id, c.message_key)
+RETURNING m.shop_id, m.customer_id, m.message_key, m.tries, m.status, m.reason
+"""
+
+# The key makes a repeat harmless: the letter that lies there stays.
+KEEP = """
+INSERT INTO mailbox (shop_id, message_key, customer_id, channel, to_masked, subject, body, at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+    $8::timestamptz[]) ON CONFLICT (shop_id, customer_id, message_key) DO NOTHING
+"""
+
+Key = tuple[str, str, str]  # shop, customer, message key
+Letter = tuple[str, str, str, str, str, str | None, str, datetime]  # the columns of KEEP
+STATUS: dict[type[MessageOutcome], str] = {MessageSent: "sent", MessageFailed: "failed"}  # any other is suppressed
+
+
+class Claimed(NamedTuple):
+    """A message that this process alone may send now."""
+
+    shop_id: str
+    customer_id: str
+    message_key: str
+    channel: Channel
+    guarantee: str
+    template: str
+    params: dict[str, str | int]
+    tries: int
+    due_at: datetime
+
+    @property
+    def key(self) -> Key:
+        """Which message it is."""
+        return self.shop_id, self.customer_id, self.message_key
+
+
+class Settled(NamedTuple):
+    """What to write of a claimed message; with status pending it is due again after the pause."""
+
+    shop_id: str
+    customer_id: str
+    message_key: str
+    tries: int
+    status: str
+    reason: str | None
+    sent_at: datetime | None
+    pause_s: float
+
+
+class Recovered(NamedTuple):
+    """A claim whose lease was over, and what it is now."""
+
+    shop_id: str
+    customer_id: str
+    message_key: str
+    tries: int
+    status: str
+    reason: str
+
+
+async def project(connection: Connection, saved: Sequence[Saved[State]]) -> None:
+    """A row for every message that has none yet, in the transaction that saves the states."""
+    rows = [row for one in saved for row in _rows(one)]
+    if rows:
+        await connection.execute(ADD, *zip(*sorted(rows, key=lambda row: row[:3]), strict=True))
+    _count([fact for one in saved for fact in one.facts])
+
+
+def _rows(one: Saved[State]) -> list[tuple[object, ...]]:
+    state = one.stored.state
+    settled = {message.message_key: message for message in state.settled}
+    rows = [_row(one, message, "pending", None, None) for message in state.pending]
+    for fact in one.facts:
+        outcome = fact.data
+        assert isinstance(outcome, MessageOutcome)
+        status = STATUS.get(type(outcome), "suppressed")
+        sent_at = fact.occurred_at if status == "sent" else None
+        # Missing when one batch settles more than a state keeps: then the road takes it message by message.
+        rows.append(_row(one, settled[outcome.message_key], status, sent_at, outcome.reason))
+    return rows
+
+
+def _row(
+    one: Saved[State], message: Message, status: str, sent_at: datetime | None, reason: str | None
+) -> tuple[object, ...]:
+    return (
+        one.shop_id,
+        one.customer_id,
+        message.message_key,
+        message.number,
+        message.channel,
+        message.purpose,
+        GUARANTEES[message.purpose],
+        message.journey,
+        message.step,
+        message.template,
+        msgspec.json.encode(message.params).decode(),
+        status,
+        message.requested_at,
+        sent_at,
+        reason,
+    )
+
+
+def _count(facts: Sequence[Event[Data]]) -> None:
+    """A batch that fails after this counts again when it is tried again: the metric is for the eye, the rows count."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for fact in facts:
+        if isinstance(outcome := fact.data, MessageOutcome):
+            in_doubt = (outcome.reason or "").startswith(IN_DOUBT)
+            counts[outcome.channel, "in_doubt" if in_doubt else STATUS.get(type(outcome), "suppressed")] += 1
+    for (channel, outcome_name), number in counts.items():
+        NOTIFIER_MESSAGES.labels(channel, outcome_name).inc(number)
+
+
+async def claim(connection: Connection, limit: int, floor: datetime) -> list[Claimed]:
+    """Takes up to `limit` messages that are due, due at or after `floor`, the longest due first."""
+    rows = await connection.fetch(CLAIM, limit, floor)
+    return [Claimed(*row[:6], msgspec.json.decode(row["params"]), *row[7:]) for row in rows]
+
+
+async def settle(connection: Connection, rows: Sequence[Settled]) -> set[Key]:
+    """Writes the outcomes; returns which of the messages were still this claim's."""
+    if not rows:
+        return set()
+    return {(row[0], row[1], row[2]) for row in await connection.fetch(SETTLE, *zip(*sorted(rows), strict=True))}
+
+
+async def recover(connection: Connection, lease_s: int, tries_max: int, why: str, limit: int) -> list[Recovered]:
+    """Ends claims whose lease is over: pending again, or failed where that might tell somebody twice."""
+    return [Recovered(*row) for row in await connection.fetch(RECOVER, lease_s, tries_max, why, limit)]
+
+
+async def keep(connection: Connection, letters: Sequence[Letter]) -> None:
+    """Puts letters in the mailbox, each once."""
+    if letters:
+        await connection.execute(KEEP, *zip(*letters, strict=True))

@@ -1,0 +1,131 @@
+"""The templates: `templates/<locale>/<template>.liquid`, loaded and parsed once; one fault refuses all, all are told.
+
+A first line `subject: ...` is the subject of an e-mail. Templates see the parameters of the request, `shop` (the
+signature) and `name` (empty unless the message really leaves by e-mail), and the filter `money: currency`. What could
+make two renderings differ (the date of today) or read another file is taken out of the language.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from liquid import BoundTemplate, Environment, StrictUndefined
+from liquid.exceptions import LiquidError
+
+from common.contracts.journeys import MessageRequested
+from notifier.domain.money import write_money
+from notifier.domain.render import Fill, Params, Template, Text, Unrenderable, render
+
+FOLDER = files("notifier") / "templates"
+SUFFIX = ".liquid"
+SUBJECT = "subject:"
+FIRST_LINE = 1
+IMPURE_FILTERS = ("date",)
+FILE_TAGS = ("include", "render")
+
+
+class TemplatesRefused(Exception):
+    """Every fault of every template, `file:line: reason`, one to a line."""
+
+
+class Wording:
+    """All templates of all locales."""
+
+    def __init__(self, templates: Mapping[str, Mapping[str, Template]]) -> None:
+        self._templates = templates
+
+    def render(self, locale: str, template: str, params: Params, shop: str, name: str = "") -> Text:
+        """The words in the locale; raises Unrenderable."""
+        known = self._templates.get(locale, {})
+        if template not in known:
+            raise Unrenderable(f"no template {template!r} in {locale}")
+        return render(known[template], params, shop, name)
+
+    def check(self, asked: MessageRequested) -> str | None:
+        """Why the message cannot be rendered in some locale, or None."""
+        try:
+            for locale in self._templates:
+                self.render(locale, asked.template, asked.params, shop="")
+        except Unrenderable as error:
+            return str(error)
+        return None
+
+
+@lru_cache(maxsize=1)
+def packaged() -> Wording:
+    """The templates that come with the product."""
+    return load(FOLDER)
+
+
+def load(folder: Traversable) -> Wording:
+    """The templates in a folder of locales; raises TemplatesRefused."""
+    environment = _environment()
+    faults: list[str] = []
+    templates: dict[str, dict[str, Template]] = {}
+    for locale in sorted((entry for entry in folder.iterdir() if entry.is_dir()), key=lambda entry: entry.name):
+        found = sorted((file for file in locale.iterdir() if file.name.endswith(SUFFIX)), key=lambda file: file.name)
+        templates[locale.name] = {
+            file.name.removesuffix(SUFFIX): parsed
+            for file in found
+            if (parsed := _parse(environment, f"{locale.name}/{file.name}", file.read_text("utf-8"), faults))
+        }
+    everywhere = {name for known in templates.values() for name in known}
+    if not faults:  # else a template is missing because of its fault
+        missing = [(locale, name) for locale, known in templates.items() for name in sorted(everywhere - known.keys())]
+        faults += [f"{locale}/{name}{SUFFIX}:{FIRST_LINE}: is missing" for locale, name in missing]
+    if faults or not everywhere:
+        raise TemplatesRefused("\n".join(faults) or f"{folder}: no templates")
+    return Wording(templates)
+
+
+def _environment() -> Environment:
+    environment = Environment(undefined=StrictUndefined)
+    environment.add_filter("money", _money)
+    for name in IMPURE_FILTERS:
+        del environment.filters[name]
+    for name in FILE_TAGS:
+        del environment.tags[name]
+    return environment
+
+
+def _parse(environment: Environment, file: str, source: str, faults: list[str]) -> Template | None:
+    first, newline, rest = source.partition("\n")
+    subject = first.removeprefix(SUBJECT).strip() if first.startswith(SUBJECT) else None
+    body = source if subject is None else newline + rest  # the line break keeps the numbers of the lines right
+    before = len(faults)
+    if not body.strip():
+        faults.append(f"{file}:{FIRST_LINE}: says nothing")
+    parsed_subject = None if subject is None else _parse_part(environment, file, subject, faults)
+    parsed_body = _parse_part(environment, file, body, faults)
+    if len(faults) > before or parsed_body is None:
+        return None
+    return Template(parsed_subject, parsed_body)
+
+
+def _parse_part(environment: Environment, file: str, source: str, faults: list[str]) -> Fill | None:
+    try:
+        parsed = environment.from_string(source, name=file)
+    except LiquidError as error:
+        token = error.token
+        line = FIRST_LINE if token is None else token.source.count("\n", 0, token.start_index) + FIRST_LINE
+        faults.append(f"{file}:{line}: {error.message}")
+        return None
+    return _fill(file, parsed)
+
+
+def _fill(file: str, parsed: BoundTemplate) -> Fill:
+    def fill(known: Mapping[str, object]) -> str:
+        try:
+            return parsed.render(known)
+        except LiquidError as error:
+            raise Unrenderable(f"{file}: {error.message}") from None
+
+    return fill
+
+
+def _money(amount_minor: object, currency: object) -> str:
+    """Called by Liquid with whatever a request holds."""
+    if type(amount_minor) is not int or not isinstance(currency, str):
+        raise Unrenderable("money takes an integer of minor units and a currency")
+    return write_money(amount_minor, currency)
