@@ -62,6 +62,8 @@ def summary(answer: Answer) -> dict[str, object]:
     cells = Counter(f"{c.lifecycle}/{c.activity}" if c.activity else c.lifecycle for c in answer.customers)
     tiers = Counter(customer.tier for customer in answer.customers)
     every_cell = ("prospect", *(f"{lifecycle}/{activity}" for lifecycle in LIFECYCLES for activity in ACTIVITIES))
+    unknown = {*cells, *tiers, *answer.messages} - {*every_cell, *TIERS, *STEPS}
+    assert not unknown, f"no place in the answer for {unknown}"
     return {
         "at": answer.at.isoformat(),
         "customers": len(answer.customers),

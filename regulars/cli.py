@@ -31,7 +31,8 @@ Orders = Annotated[int | None, typer.Option(help="A sample: whole customers, unt
 def _run(verb: Coroutine[Any, Any, int | None]) -> None:
     """Runs a verb; what its user can mend is said in one message, without a traceback."""
     try:
-        logs.configure(load_settings().log_level, "console")
+        settings = load_settings()
+        logs.configure(settings.log_level if "log_level" in settings.model_fields_set else "warning", "console")
         sys.exit(asyncio.run(verb) or 0)
     except (SettingsError, ShopsError, FolderInUse, ServerFailed, OlistError, OSError, ValueError) as error:
         verb.close()

@@ -121,16 +121,9 @@ def _order(rng: random.Random, customer: str, order_id: str, at: timedelta) -> l
         back = {"amount_minor": price * quantity // rng.choice((1, 2)), "currency": CURRENCY}
         say(rng.uniform(5, 60), "order.refunded", **order, refund_id=f"{order_id}-r1", amount=back)
     if rng.random() < REVIEWED_SHARE:
-        say(
-            rng.uniform(1, 50),
-            "review.submitted",
-            **order,
-            rating=rng.choice((1, 3, 4, 5, 5)),
-            has_photo=rng.choice((True, False)),
-        )
-        made[-1].event["personal"] = {
-            "review_text": "很喜欢，还会再来" if rng.random() > PRAISED_SHARE else "物流有点慢"
-        }
+        stars, text = rng.choice(((5, "很喜欢，还会再来"), (5, "包装很用心"), (3, "物流有点慢")))
+        say(rng.uniform(1, 50), "review.submitted", **order, rating=stars, has_photo=rng.choice((True, False)))
+        made[-1].event["personal"] = {"review_text": text}
     return made
 
 

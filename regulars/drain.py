@@ -12,7 +12,7 @@ from regulars.services import NAMES
 
 POLL_S = 0.1
 READERS = tuple(name for name in NAMES if name != "ingest")
-HOPS = 5  # ingest -> journeys -> notifier -> its sender -> notifier again: each may add work to the next
+HOPS = 3  # ingest -> journeys -> notifier -> notifier's own work: each may add to the next
 
 # Where a topic ends now, in each partition that holds anything; served by the outbox's primary key, read backwards.
 ENDS = """

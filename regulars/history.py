@@ -7,8 +7,8 @@ sends a batch again, and ingest knows the repeats by their ids. At the end each 
 import asyncio
 import gzip
 import json
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,23 +17,32 @@ import httpx
 import msgspec
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from common.contracts.envelope import Data, Event
+from common.contracts.envelope import Data, Event, encode
 from common.contracts.ingest import HistoryEnded
 from common.retry import Retry
 
 BATCH_EVENTS = 1_000
+ID_CHARS = 16
 REQUEST_TIMEOUT_S = 60.0
 AGAIN = Retry(first_ms=200, factor=2.0, max_ms=5_000, max_tries=10)
 NDJSON = {"content-type": "application/x-ndjson", "content-encoding": "gzip"}
 
 
 class Cursor:
-    """How far an import came: a small file, tied to what is imported."""
+    """How far an import came: a small file, tied to every byte of what is imported, up to when, and into what.
 
-    def __init__(self, folder: Path, name: str, events: Sequence[Event[Data]], until: datetime | None) -> None:
-        what = f"{name} {len(events)} {events[0].id if events else ''} {events[-1].id if events else ''} {until}"
-        self.id = sha256(what.encode()).hexdigest()[:16]
-        self._path = folder / "imports" / f"{name}-{self.id}.json"
+    `id` names the import, the same wherever it goes; `target` is the address of a system other than the folder's own.
+    """
+
+    def __init__(
+        self, folder: Path, name: str, events: Iterable[Event[Data]], until: datetime | None, target: str = ""
+    ) -> None:
+        what = sha256(f"{name} {until.astimezone(UTC).isoformat() if until else ''}".encode())
+        for event in events:
+            what.update(encode(event))
+        self.id = what.hexdigest()[:ID_CHARS]
+        place = f"-{sha256(target.encode()).hexdigest()[:ID_CHARS]}" if target else ""
+        self._path = folder / "imports" / f"{name}-{self.id}{place}.json"
 
     def load(self) -> int:
         """Lines already taken."""

@@ -27,7 +27,7 @@ async def import_history(
     """
     events = read(kind, path, until, orders)
     home = Home(folder)
-    cursor = history.Cursor(folder, kind, events, until)
+    cursor = history.Cursor(folder, kind, events, until, elsewhere[0] if elsewhere else "")
     lines = list(history.lines(events, cursor.id))
     console.print(f"{len(events):,} events; {cursor.load():,} of {len(lines):,} lines were taken before")
     if elsewhere is not None:

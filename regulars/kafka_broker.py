@@ -25,7 +25,7 @@ LOG4J_VERSION = "2.24.3"  # Kafka brings log4j-core but no binding of slf4j to i
 JAVA_MINIMUM = 17  # what the server of Kafka 4 is compiled for
 NODES_ALLOWED = (1, 3)  # two nodes can lose none, and more than three prove nothing more
 JAVA_VERSION_DEADLINE_S = 20
-FETCH_DEADLINE_S = 300
+FETCH_DEADLINE_S = 240
 START_DEADLINE_S = 60
 STOP_DEADLINE_S = 10
 POLL_S = 0.05
@@ -133,7 +133,9 @@ def _fetch(java: Path, cache: Path) -> None:
 
 
 def _tail(log: bytes) -> str:
-    return "\n".join(log.decode(errors="replace").splitlines()[-LOG_TAIL_LINES:])
+    """The last lines without Java's stack frames, among which the reason would drown."""
+    lines = [line for line in log.decode(errors="replace").splitlines() if not line.startswith("\t")]
+    return "\n".join(lines[-LOG_TAIL_LINES:])
 
 
 def _free_ports(count: int) -> list[int]:

@@ -11,7 +11,7 @@ from typing import NoReturn, Protocol
 import pytest
 import pytest_asyncio
 
-from regulars.kafka_broker import KafkaCluster, KafkaUnavailable, brokers_at, missing
+from regulars.kafka_broker import KafkaCluster, KafkaUnavailable, brokers_at
 
 POLL_S = 0.1
 # The process that started the broker waits this long for the others to finish with it: less than pytest's own timeout,
@@ -35,8 +35,6 @@ def cannot_start(reason: str) -> NoReturn:
 
 async def start_or_skip(folder: Path, nodes: int = 1) -> KafkaCluster:
     """A cluster with its data in the folder, which pytest clears away in its own time."""
-    if reason := await asyncio.to_thread(missing):
-        cannot_start(reason)
     try:
         return await KafkaCluster.start(nodes, folder)
     except KafkaUnavailable as fault:

@@ -16,7 +16,7 @@ from common.bus.bell import Bell
 from common.bus.kafka import KafkaBus, KafkaPublisher, make_topics, open_publisher
 from common.bus.memory import MemoryBus
 from common.bus.port import Bus, Mark, Message, Slot, Subscription
-from common.bus.postgres import PostgresBus
+from common.bus.postgres import PostgresBus, PostgresSubscription
 from common.bus.relay import Relay
 from common.contracts.ingest import EVENTS
 from common.contracts.topics import Topic
@@ -82,6 +82,10 @@ class Backend(Protocol):
 
     async def written(self) -> list[Message]:
         """All that was committed, of each slot in order."""
+        ...
+
+    async def expel(self, reader: Subscription) -> None:
+        """Takes its slots from a member that does not poll, so that the next to join can have them."""
         ...
 
 
@@ -154,6 +158,9 @@ class MemoryBackend:
     async def written(self) -> list[Message]:
         return [message for log in self.bus._log.values() for message in log]
 
+    async def expel(self, reader: Subscription) -> None:
+        """The bus itself takes them."""
+
 
 class DatabaseStore:
     """Marks and applied messages in the reader's own schema."""
@@ -204,7 +211,7 @@ class PostgresBackend:
     """Readers read the writer's outbox."""
 
     def __init__(self, settings: Settings, schema: str, writers: asyncpg.Pool, readers: asyncpg.Pool) -> None:
-        self.settings, self.schema, self.writers = settings, schema, writers
+        self.settings, self.schema, self.writers, self.readers = settings, schema, writers, readers
         self.topics = topics_of(schema)
         self.bell = Bell()
         self.bus: Bus = PostgresBus(readers, self.bell)
@@ -227,6 +234,11 @@ class PostgresBackend:
             found += [Message(topic, part, Mark(xid, id_), key, body) for part, xid, id_, key, body in rows]
         return sorted(found)
 
+    async def expel(self, reader: Subscription) -> None:
+        """Ends the connection that its locks hang on."""
+        assert isinstance(reader, PostgresSubscription)
+        await self.readers.execute("SELECT pg_terminate_backend($1)", reader._seat.get_server_pid())
+
 
 class KafkaBackend(PostgresBackend):
     """A relay carries the writer's outbox to a broker. `settle` relays by hand what may be relayed by now."""
@@ -248,6 +260,9 @@ class KafkaBackend(PostgresBackend):
         async with self.writers.acquire() as connection:
             for topic in self.topics:
                 await settle_topic(relay, connection, self.publisher, topic)
+
+    async def expel(self, reader: Subscription) -> None:
+        """The group itself takes them: its protocol runs beside the reader."""
 
 
 async def settle_topic(relay: Relay, connection: Connection, publisher: KafkaPublisher, topic: str) -> None:

@@ -8,6 +8,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -108,7 +109,7 @@ async def check(folder: Path, orders: int | None, kafka: str | None) -> int:
         sys.stdout.flush()
 
     recomputed = recompute(folder, AT, orders)
-    wanted = rows_of([msgspec.convert(vars(c), Customer) for c in recomputed.customers.values()], work)
+    wanted = rows_of([Customer(**asdict(c)) for c in recomputed.customers.values()], work)
     say(f"(d) recomputed: {len(wanted):,} customers")
     events = olist.read(folder, AT, orders)
     simulated = Simulation(load_shops(None)).run(events, AT)

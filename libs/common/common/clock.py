@@ -34,28 +34,35 @@ class FrozenClock:
 
 @dataclass(frozen=True, slots=True)
 class AcceleratedClock:
-    """Runs `factor` times as fast as the machine's since that said `wall_start`, so all who are told both agree."""
+    """Runs `factor` times as fast as the machine's since that said `wall_start`, so all who are told both agree.
+
+    From `until` on, if there is one, it goes on at the machine's pace.
+    """
 
     factor: float
     shop_start: datetime
     wall_start: datetime
+    until: datetime = datetime.max.replace(tzinfo=UTC)
 
     def now(self) -> datetime:
-        return self.shop_start + (datetime.now(UTC) - self.wall_start) * self.factor
+        wall = datetime.now(UTC) - self.wall_start
+        fast = min(wall, (self.until - self.shop_start) / self.factor)
+        return self.shop_start + fast * self.factor + (wall - fast)
 
 
 def parse_clock(text: str) -> Clock:
-    """`real`, `frozen:<time>` or `accelerated:<factor>@<shop time>@<wall time>`; times are ISO 8601 with an offset."""
+    """`real`, `frozen:<time>` or `accelerated:<factor>@<shop time>@<wall time>`, with `@<until>` behind it for a shop
+    time from which on it is real; times are ISO 8601 with an offset."""
     kind, _, rest = text.partition(":")
     match kind, *rest.split("@"):
         case "real", "":
             return RealClock()
         case "frozen", at:
             return FrozenClock(_time(at))
-        case "accelerated", factor, shop_start, wall_start:
+        case "accelerated", factor, shop_start, wall_start, *until if len(until) <= 1:
             if not 0 < float(factor) <= MAX_FACTOR:  # so it is for nan
                 raise ValueError(f"factor {factor} is not above 0 and at most {MAX_FACTOR}")
-            return AcceleratedClock(float(factor), _time(shop_start), _time(wall_start))
+            return AcceleratedClock(float(factor), _time(shop_start), _time(wall_start), *map(_time, until))
         case _:
             raise ValueError(f"{text!r} is none of: real, frozen:<time>, accelerated:<factor>@<shop time>@<wall time>")
 

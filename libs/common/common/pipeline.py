@@ -27,6 +27,7 @@ from common.bus.dead_letters import DeadLetter
 from common.bus.port import Bus, Mark, Message, Slot, Subscription
 from common.clock import Clock
 from common.contracts.envelope import Rejection
+from common.contracts.ingest import Tick
 from common.db import marks, outbox, states
 from common.db.engine import is_outside
 from common.db.marks import Fenced
@@ -52,6 +53,7 @@ class Road(Generic[S]):
         self._clock, self._settings = clock, settings
         self._codec: Codec[S] = Codec(service)
         self._topics = tuple(topic.name for topic in (*service.reads, service.work))
+        self._hears_ticks = any(Tick in topic.events for topic in service.reads)
         self._fault: str | None = "not subscribed yet"
         self._dead_in_a_row = 0
 
@@ -83,7 +85,7 @@ class Road(Generic[S]):
                 alarms.hold({part for _, part in subscription.marks})
                 if messages:
                     await self._apply_or_bury(messages, subscription, alarms)
-                else:
+                elif self._hears_ticks:
                     alarms.lose_patience()
                 await self._wake(subscription, alarms)
                 self._fault = None

@@ -1,7 +1,7 @@
 """Ingest's routes: events in, refused events listed, and the vault's door for the other services."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import asyncpg
 import msgspec
@@ -11,26 +11,38 @@ from pydantic import BaseModel, Field
 from common.bus.dead_letters import DeadLetter
 from common.clock import Clock
 from common.contracts.envelope import Rejection
+from common.ids import MAX_ID_CHARS
 from common.shops import Shop
 from common.telemetry import metrics
-from common.web.auth import Caller, requires
+from common.web.auth import INTERNAL, Caller, requires
 from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor
 from common.web.problems import Problem, unavailable
 from ingest import queries, store
 from ingest.domain.accept import Accepted, accept
-from ingest.domain.split import gunzip, is_array, split
-from ingest.flusher import EDGE, Flusher, Full
+from ingest.domain.split import Unreadable, split, unpack
+from ingest.flusher import EDGE, Away, Flusher, Full
 from ingest.vault import Vault
 
 MAX_EVENTS_IN_REQUEST = 10_000
+MAX_ROW_ID = 2**63 - 1
 VAULT_FIELDS = Literal["phone", "email", "name", "address"]
+PlainId = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARS, pattern=r"^[^\x00-\x1f]+$")]
+UNREADABLE = {
+    "malformed": (400, "Malformed request"),
+    "too_large": (413, "Request too large"),
+    "unsupported": (415, "Unsupported media type"),
+}
+# Paths of refusals that are a class of their own in the metrics; all other paths lead into one of the event's fields.
+REASONS = {"$": "malformed", "$.type": "unknown_type", "$.time": "bad_time", "$.shopid": "unknown_shop"}
+
+T = TypeVar("T")
 
 
 class Contacts(BaseModel):
     """Whose contact data a service needs, and which."""
 
-    shop_id: str
-    customer_ids: Annotated[list[str], Field(max_length=1_000)]
+    shop_id: PlainId
+    customer_ids: Annotated[list[PlainId], Field(max_length=1_000)]
     fields: list[VAULT_FIELDS]
 
 
@@ -45,21 +57,22 @@ class Intake:
         shop = self._shops.get(shop_id)
         if shop is None:
             raise Problem(403, "Unknown shop", f"the key's shop {shop_id!r} is not among the shops of this system")
-        if headers.get("content-encoding", "").lower() == "gzip":
-            body = _or_problem(gunzip(body, self._body_max))
-        raw = _or_problem(split(body, headers.get("content-type", ""), MAX_EVENTS_IN_REQUEST))
-        outcomes = [accept(each, shop_id, shop.currency, self._clock.now(), historic) for each in raw]
+        unpacked = _or_problem(unpack(body, headers.get("content-encoding", ""), self._body_max))
+        sent = _or_problem(split(unpacked, headers.get("content-type", ""), MAX_EVENTS_IN_REQUEST))
+        outcomes = [accept(each, shop_id, shop.currency, self._clock.now(), historic) for each in sent.events]
         accepted = [o for o in outcomes if isinstance(o, Accepted)]
         letters = [
             DeadLetter(EDGE, f"{shop_id}/", self._vault.seal_letter(bytes(each)), outcome)
-            for each, outcome in zip(raw, outcomes, strict=True)
+            for each, outcome in zip(sent.events, outcomes, strict=True)
             if isinstance(outcome, Rejection)
         ]
         try:
             fresh = await self._flusher.submit(accepted, letters)
         except Full:
             raise unavailable("too many events are waiting to be written") from None
-        return _answer(outcomes, fresh, single=len(raw) == 1 and not is_array(body))
+        except Away as away:
+            raise unavailable(str(away)) from away
+        return _answer(outcomes, fresh, sent.single)
 
 
 def router(pool: asyncpg.Pool, intake: Intake, vault: Vault) -> APIRouter:
@@ -82,23 +95,27 @@ def router(pool: asyncpg.Pool, intake: Intake, vault: Vault) -> APIRouter:
         cursor: Cursor = None,
     ) -> Page[queries.Refused]:
         """Refused events, which are kept sealed until they are replayed."""
-        (after,) = decode_cursor(cursor, int) or (0,)
+        (after,) = decode_cursor(cursor, Annotated[int, msgspec.Meta(ge=0, le=MAX_ROW_ID)]) or (0,)
         async with pool.acquire() as connection:
             rows = await queries.refused(connection, caller.shop_id, after, limit + 1)
         return Page.of(rows, limit, key=lambda refused: (refused.id,))
 
-    @routes.post("/internal/vault/contacts", tags=["internal"], dependencies=[Depends(requires("internal"))])
-    async def post_contacts(wanted: Contacts) -> Mapping[str, Mapping[str, str]]:
+    @routes.post("/internal/vault/contacts", tags=["internal"])
+    async def post_contacts(
+        wanted: Contacts, caller: Annotated[Caller, Depends(requires("internal"))]
+    ) -> Mapping[str, Mapping[str, str]]:
         """Contact data for a service that is about to send: {customer_id: {field: value}}."""
+        if caller.shop_id not in (INTERNAL.shop_id, wanted.shop_id):
+            raise Problem(403, "Forbidden", f"The API key {caller.key_id} is another shop's.", path="$.shop_id")
         async with pool.acquire() as connection:
             return await vault.get(connection, wanted.shop_id, wanted.customer_ids, wanted.fields)
 
     return routes
 
 
-def _or_problem(value: Any) -> Any:
-    if isinstance(value, Rejection):
-        raise Problem(400, "Malformed request", value.reason, path=value.path)
+def _or_problem(value: T | Unreadable) -> T:
+    if isinstance(value, Unreadable):
+        raise Problem(*UNREADABLE[value.kind], value.reason, path="$")
     return value
 
 
@@ -109,6 +126,9 @@ def _answer(outcomes: Sequence[Accepted | Rejection], fresh: set[store.EventKey]
         counts[str(result["status"])] += 1
     for status, count in counts.items():
         metrics.INGEST_EVENTS.labels(status).inc(count)
+    for outcome in outcomes:
+        if isinstance(outcome, Rejection):
+            metrics.INGEST_REJECTIONS.labels(REASONS.get(outcome.path, "invalid_field")).inc()
     if single:
         outcome = outcomes[0]
         if isinstance(outcome, Rejection):

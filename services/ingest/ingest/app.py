@@ -18,6 +18,8 @@ async def open_service(house: House) -> AsyncIterator[Part]:
         raise ValueError("REGULARS_VAULT_KEY is not set: 32 random bytes in base64, kept safe, never lost")
     vault = Vault(b64decode(settings.vault_key.get_secret_value()))
     async with house.pool("ingest") as pool:
+        async with pool.acquire() as connection:
+            await vault.check(connection)
         flusher = Flusher(pool, vault, house.clock, settings, house.bell)
         intake = Intake(flusher, vault, house.clock, house.shops, settings.body_max_bytes)
         loops = (flusher.run, *house.relays(pool, "ingest"))

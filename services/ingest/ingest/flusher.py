@@ -40,6 +40,10 @@ class Full(Exception):
     """More waits to be written than may wait: the sender has to come again."""
 
 
+class Away(Exception):
+    """The database does not answer. What was sent may be written or not: the sender has to send the same again."""
+
+
 class Submission:
     """What one request brought: events to write, refused ones to keep; `done` gives the keys that were new."""
 
@@ -65,9 +69,10 @@ class Flusher:
         return self._fault
 
     async def submit(self, accepted: Sequence[Accepted], letters: Sequence[DeadLetter]) -> set[store.EventKey]:
-        """Returns when all is durable, with the keys of those events that were new. Raises Full."""
+        """Returns when all is durable, with the keys of those events that were new. Raises Full or Away."""
         size = len(accepted) + len(letters)
-        if self._waiting_events + size > self._settings.queue_max_events:
+        # What is larger than the whole queue is taken when nothing else waits: else it could never be sent.
+        if self._waiting and self._waiting_events + size > self._settings.queue_max_events:
             raise Full
         submission = Submission(accepted, letters)
         self._waiting.append(submission)
@@ -84,20 +89,30 @@ class Flusher:
             if not busy and left_s > 0:
                 await self._wait_for_arrival(left_s)
                 continue
-            batch = self._take()
-            try:
-                fresh = await self._flush(batch, tick=left_s <= 0)
-                self._fault = None
-            except Exception as error:  # the one seam to the database
-                if not is_outside(error):
-                    log.exception("flush failed")
-                self._fault = f"{type(error).__name__}: {error}"
-                self._fail(batch, error)
+            await self._settle(self._take(), tick=left_s <= 0)
+            if self._fault is not None:
                 await self._wait_for_arrival(self._settings.tick_ms / 1000)
-                continue
-            for submission in batch:
-                if not submission.done.cancelled():
-                    submission.done.set_result(fresh)
+
+    async def _settle(self, batch: Sequence[Submission], tick: bool) -> None:
+        """Flushes the batch; when the fault is in it, request by request, so that one costs the others nothing."""
+        try:
+            fresh = await self._flush(batch, tick)
+        except Exception as error:  # the one seam to the database
+            if is_outside(error):
+                self._fault = f"{type(error).__name__}: {error}"
+                self._fail(batch, Away(f"the database does not answer: {type(error).__name__}"))
+            elif len(batch) > 1:
+                for submission in batch:
+                    await self._settle([submission], tick=False)
+            else:
+                log.exception("flush failed")
+                self._fault = f"{type(error).__name__}: see the log"  # its text may show what was to be written
+                self._fail(batch, error)
+            return
+        self._fault = None
+        for submission in batch:
+            if not submission.done.cancelled():  # its sender has gone
+                submission.done.set_result(fresh)
 
     async def _wait_for_arrival(self, timeout_s: float) -> None:
         try:
@@ -126,7 +141,7 @@ class Flusher:
 
     async def _flush(self, batch: Sequence[Submission], tick: bool) -> set[store.EventKey]:
         began = monotonic()
-        watermark = self._clock.now()
+        watermark = self._latest = max(self._clock.now(), self._latest)  # the machine's clock may be set back
         by_key: dict[store.EventKey, Accepted] = {}  # in order of arrival; of a repeat the first
         for submission in batch:
             for accepted in submission.accepted:
@@ -149,7 +164,7 @@ class Flusher:
     async def _write(
         self, connection: Connection, taken: Sequence[Accepted], received_at: datetime, watermark: datetime | None
     ) -> None:
-        rows = [outbox.row(INGEST_EVENTS.name, _stamp(accepted.event, received_at)) for accepted in taken]
+        rows = [outbox.row(INGEST_EVENTS.name, _stamp(accepted, received_at)) for accepted in taken]
         if watermark is not None:
             body = encode(_tick(watermark))
             rows += [(INGEST_EVENTS.name, part, "", body) for part in range(PARTITIONS)]
@@ -158,9 +173,13 @@ class Flusher:
         await self._vault.put(connection, personal)
 
 
-def _stamp(event: Event[Data], received_at: datetime) -> Event[Data]:
+def _stamp(accepted: Accepted, received_at: datetime) -> Event[Data]:
     """Live events are received now; history was received when it happened."""
-    return event if event.historic else structs.replace(event, received_at=received_at)
+    event = accepted.event
+    if event.historic:
+        return event
+    occurred_at = event.occurred_at if accepted.timed else received_at
+    return structs.replace(event, received_at=received_at, occurred_at=occurred_at)
 
 
 def _tick(watermark: datetime) -> Event[Data]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
 import msgspec
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from common.db.engine import Connection
@@ -31,6 +32,7 @@ LOAD_KEYS = """
 SELECT shop_id, customer_id, wrapped_key FROM vault_keys
 JOIN unnest($1::text[], $2::text[]) AS k (shop_id, customer_id) USING (shop_id, customer_id)
 """
+ANY_KEY = "SELECT shop_id, customer_id, wrapped_key FROM vault_keys LIMIT 1"
 PUT = """
 INSERT INTO vault (shop_id, customer_id, field, sealed, blind_index)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bytea[]) ORDER BY 1, 2, 3
@@ -50,6 +52,14 @@ class Vault:
             raise ValueError(f"the vault's master key has {len(master_key)} bytes, it needs {KEY_BYTES}")
         self._master = AESGCM(master_key)
         self._index_key = hmac.digest(master_key, b"blind index", sha256)
+
+    async def check(self, connection: Connection) -> None:
+        """Raises ValueError where the vault was begun with another master key: nobody could read all of it any more."""
+        for shop_id, customer_id, wrapped in await connection.fetch(ANY_KEY):
+            try:
+                _open(self._master, wrapped, _place((shop_id, customer_id), "key"))
+            except InvalidTag:
+                raise ValueError("REGULARS_VAULT_KEY is not the key that this database's vault was begun with") from None
 
     def seal_letter(self, body: bytes) -> bytes:
         """A refused event for the dead letters: nobody knows what is in it, so it is treated as personal."""

@@ -178,7 +178,7 @@ def _count(facts: Sequence[Event[Data]]) -> None:
 async def claim(connection: Connection, limit: int, floor: datetime) -> list[Claimed]:
     """Takes up to `limit` messages that are due, due at or after `floor`, the longest due first."""
     rows = await connection.fetch(CLAIM, limit, floor)
-    return [Claimed(*row[:6], msgspec.json.decode(row["params"]), *row[7:]) for row in rows]
+    return [Claimed(**{**row, "params": msgspec.json.decode(row["params"])}) for row in rows]
 
 
 async def settle(connection: Connection, rows: Sequence[Settled]) -> set[Key]:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
-from liquid import BoundTemplate, Environment, StrictUndefined
+from liquid import BoundTemplate, Environment, StrictUndefined, Undefined
 from liquid.exceptions import LiquidError
 
 from common.contracts.journeys import MessageRequested
@@ -108,10 +108,17 @@ def _parse_part(environment: Environment, file: str, source: str, faults: list[s
         parsed = environment.from_string(source, name=file)
     except LiquidError as error:
         token = error.token
-        line = FIRST_LINE if token is None else token.source.count("\n", 0, token.start_index) + FIRST_LINE
+        line = FIRST_LINE if token is None else _line(token.source, token.start_index)
         faults.append(f"{file}:{line}: {error.message}")
         return None
+    for name, spans in parsed.analyze().filters.items():  # Liquid itself would tell at the first rendering
+        if name not in environment.filters:
+            faults.extend(f"{file}:{_line(source, span.index)}: unknown filter {name!r}" for span in spans)
     return _fill(file, parsed)
+
+
+def _line(source: str, index: int) -> int:
+    return source.count("\n", 0, index) + FIRST_LINE
 
 
 def _fill(file: str, parsed: BoundTemplate) -> Fill:
@@ -126,6 +133,8 @@ def _fill(file: str, parsed: BoundTemplate) -> Fill:
 
 def _money(amount_minor: object, currency: object) -> str:
     """Called by Liquid with whatever a request holds."""
+    if isinstance(missing := amount_minor, Undefined) or isinstance(missing := currency, Undefined):
+        str(missing)  # raises, with its name
     if type(amount_minor) is not int or not isinstance(currency, str):
         raise Unrenderable("money takes an integer of minor units and a currency")
     return write_money(amount_minor, currency)

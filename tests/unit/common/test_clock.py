@@ -32,6 +32,16 @@ def test_an_accelerated_clock_multiplies_what_passed_on_the_wall() -> None:
     assert NOON + timedelta(days=60) <= first <= second < NOON + timedelta(days=120)
 
 
+def test_an_accelerated_clock_goes_on_at_the_machines_pace_from_its_end_on() -> None:
+    wall_start = datetime.now(UTC) - timedelta(minutes=1)
+    clock = AcceleratedClock(86_400, NOON, wall_start, until=NOON + timedelta(days=10))
+    first, second = clock.now(), clock.now()
+    assert NOON + timedelta(days=10, seconds=49) < first <= second < NOON + timedelta(days=10, minutes=2)
+    assert parse_clock("accelerated:2@2024-01-01T00:00Z@2024-01-01T00:00Z@2024-01-02T00:00Z") == AcceleratedClock(
+        2.0, datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC)
+    )
+
+
 def test_an_accelerated_clock_is_read_from_its_setting() -> None:
     clock = parse_clock("accelerated:86400@2018-09-01T15:00:00Z@2024-01-01T08:00:00+08:00")
     assert clock == AcceleratedClock(86_400.0, NOON, datetime(2024, 1, 1, tzinfo=UTC))

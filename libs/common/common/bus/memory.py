@@ -39,8 +39,8 @@ class MemoryBus:
         members = self._groups[group]
         subscription = MemorySubscription(self, self._bell, topics, load_marks)
         members.append(subscription)
-        await self._deal(members)
         try:
+            await self._deal(members)
             yield subscription
         finally:
             members.remove(subscription)

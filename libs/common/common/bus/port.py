@@ -41,7 +41,8 @@ class Subscription(Protocol):
 
     async def poll(self, max_messages: int, timeout_s: float) -> list[Message]:
         """Messages above the marks, each slot in order with no gap; waits up to `timeout_s` for the first. A message
-        below a gap is never handed out: what is written by a transaction that commits late comes in its place."""
+        below a gap is never handed out: what is written by a transaction that commits late comes in its place.
+        More than `max_messages` come only where each slot gives one, so that none starves behind the others."""
 
     def advance(self, marks: Mapping[Slot, Mark]) -> None:
         """The reader has committed these marks. Slots lost meanwhile are ignored."""

@@ -48,7 +48,8 @@ async def write(connection: Connection, rows: Sequence[Row]) -> None:
 async def read_after(
     connection: Connection, source: str, topic: str, marks: Mapping[int, Mark], limit: int
 ) -> list[Message]:
-    """The committed rows of `source` above each partition's mark, at most `limit` in all, each partition in order."""
+    """The committed rows of `source` above each partition's mark, each partition in order: at most `limit` in all,
+    but at least one of every partition that has any, so that none starves."""
     if not marks:
         return []
     each = max(1, limit // len(marks))

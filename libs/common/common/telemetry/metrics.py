@@ -17,7 +17,7 @@ HTTP_SECONDS = Histogram("regulars_http_request_seconds", "Per request.", ("rout
 # Ingest.
 # Events by what became of them: accepted, duplicate, rejected.
 INGEST_EVENTS = Counter("regulars_ingest_events_total", "Events received.", ("outcome",))
-# Rejected events by class of reason: malformed, unknown_type, invalid_field, out_of_range, unknown_shop.
+# Rejected events by class of reason: malformed, unknown_type, unknown_shop, bad_time, invalid_field.
 INGEST_REJECTIONS = Counter("regulars_ingest_rejections_total", "Events rejected.", ("reason",))
 # How many events share one group commit, and how long it takes.
 INGEST_FLUSH_EVENTS = Histogram("regulars_ingest_flush_events", "Per group commit.", buckets=_EVENTS)

@@ -1,21 +1,27 @@
 """One sender's event: checked to the last field, its personal part split off, or a Rejection with the path."""
 
 import re
+import unicodedata
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta, Raw, Struct, field
+from msgspec import Meta, Raw, Struct, field, structs
 
 from common.contracts import ingest
-from common.contracts.envelope import Data, Event, Rejection, Time, rejection, strict
+from common.contracts.envelope import Data, Event, Rejection, Time, strict
 from common.ids import Id
 from common.money import Money
+from ingest.domain.refusal import control_character, refusal
 
 MAX_AGE = timedelta(days=3653)  # ten years: older is a unit mistake (seconds for milliseconds), not history
 MAX_AHEAD = timedelta(days=1)  # a sender's clock may be wrong by a time zone, not by more
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-PHONE_OR_EMAIL = re.compile(r"@|^\+\d{7,15}$|^1[3-9]\d{9}$")  # E.164, or a mainland China mobile number
+# E.164 after + or 00, or a mainland China mobile number; in any script's digits, however grouped.
+PHONE = re.compile(r"(\+|00)\d{7,15}|(86)?1[3-9]\d{9}")
+GROUPING = str.maketrans("", "", "-.()")
+TYPE_NAME = re.compile(r"[a-z_.]{1,40}")  # a type is repeated in a reason only if it looks like one
+LINES_AT = ("$.personal.address", "$.personal.review_text")
 
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
 
@@ -47,10 +53,12 @@ class Inbound(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Accepted(Struct, frozen=True):
-    """An event as it will travel (`received_at` is set again when it is flushed), and what goes to the vault."""
+    """An event as it will travel, and what goes to the vault. When it is received is stamped as it is written; an
+    event without a time of its own (not `timed`) happened then."""
 
     event: Event[Data]
     personal: Personal | None
+    timed: bool = True
 
 
 _INBOUND = msgspec.json.Decoder(Inbound)
@@ -63,12 +71,13 @@ def accept(body: bytes | Raw, shop_id: str, currency: str, now: datetime, histor
     try:
         inbound = _INBOUND.decode(body)
         if (decoder := _DATA.get(inbound.type)) is None:
-            return Rejection("$.type", f"unknown event type {inbound.type!r}")
+            named = f" {inbound.type!r}" if TYPE_NAME.fullmatch(inbound.type) else ""
+            return Rejection("$.type", f"unknown event type{named}")
         path = "$.data"
         data = decoder.decode(inbound.data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        return rejection(error, under=path)
-    fault = _fault(inbound, data, shop_id, currency, now, historic)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return refusal(error, under=path)
+    fault = _control_character(body, inbound, data) or _fault(inbound, data, shop_id, currency, now, historic)
     if fault is not None:
         return fault
     occurred_at = (inbound.occurred_at or now).astimezone(UTC)
@@ -86,7 +95,15 @@ def accept(body: bytes | Raw, shop_id: str, currency: str, now: datetime, histor
         historic=is_historic,
         data=data,
     )
-    return Accepted(event, inbound.personal)
+    return Accepted(event, inbound.personal, timed=inbound.occurred_at is not None)
+
+
+def _control_character(body: bytes | Raw, inbound: Inbound, data: Data) -> Rejection | None:
+    """JSON holds control characters escaped only, so most bodies need no look."""
+    if b"\\" not in bytes(body):
+        return None
+    said = msgspec.to_builtins(structs.replace(inbound, data=None)) | {"data": msgspec.to_builtins(data)}
+    return control_character(said, "$", LINES_AT)
 
 
 def _fault(
@@ -94,17 +111,26 @@ def _fault(
 ) -> Rejection | None:
     """What types alone cannot say."""
     if inbound.shop_id not in (None, shop_id):
-        return Rejection("$.shopid", f"unknown shop {inbound.shop_id!r}: the key is for {shop_id!r}")
-    if PHONE_OR_EMAIL.search(inbound.customer_id):
+        return Rejection("$.shopid", f"unknown shop: the key is for {shop_id!r}")
+    if _is_phone_or_email(inbound.customer_id):
         reason = "looks like a phone number or an e-mail address: send your own id, and contact data under `personal`"
         return Rejection("$.subject", reason)
     if isinstance(data, ingest.HistoryEnded) and not historic:
         return Rejection("$.type", "history.ended belongs to an import")
-    if inbound.occurred_at is not None:
+    if inbound.occurred_at is None:
+        if historic and not isinstance(data, ingest.HistoryEnded):
+            return Rejection("$.time", "missing: an import tells events at their own times")
+    else:
         earliest, latest = (EPOCH, now) if historic else (now - MAX_AGE, now + MAX_AHEAD)
         if not earliest <= inbound.occurred_at <= latest:
             return Rejection("$.time", f"out of range: {earliest.isoformat()} to {latest.isoformat()}")
     return _foreign_money(data, currency)
+
+
+def _is_phone_or_email(customer_id: str) -> bool:
+    """Whether the id is contact data, which must not travel: ids are on every event, in every service and in logs."""
+    plain = unicodedata.normalize("NFKC", customer_id).translate(GROUPING)
+    return "@" in plain or PHONE.fullmatch(plain) is not None
 
 
 def _foreign_money(data: Data, currency: str) -> Rejection | None:

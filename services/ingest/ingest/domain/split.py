@@ -1,48 +1,85 @@
-"""A request body as its events: one object, a JSON array, or NDJSON."""
+"""A request body as its events: one object, a JSON array, or NDJSON; packed with gzip or not."""
 
 import gzip
+import re
 import zlib
+from collections.abc import Sequence
 from io import BytesIO
+from itertools import islice
+from typing import Literal
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from common.contracts.envelope import Rejection
+from ingest.domain.refusal import refusal
 
 NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
+# None named, one that says JSON, or the one that curl names by itself whatever it sends.
+JSON = re.compile(r"|(application|text)/([\w.-]+\+)?json|application/x-www-form-urlencoded")
+GZIP = ("gzip", "x-gzip")
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some tools begin UTF-8 with it
+
 _ARRAY = msgspec.json.Decoder(list[Raw])
+_FIRST = re.compile(rb"\s*(.)", re.DOTALL)
 
 
-def gunzip(body: bytes, max_bytes: int) -> bytes | Rejection:
-    """The body unpacked, as long as it stays within `max_bytes`: a small bomb unpacks to anything."""
+class Body(Struct, frozen=True):
+    """A request's events, not yet looked at. `single`: one was sent as itself, and is answered as itself."""
+
+    events: Sequence[bytes | Raw]
+    single: bool
+
+
+class Unreadable(Struct, frozen=True):
+    """Why nothing can be taken from a request."""
+
+    kind: Literal["malformed", "too_large", "unsupported"]
+    reason: str
+
+
+def unpack(body: bytes, encoding: str, max_bytes: int) -> bytes | Unreadable:
+    """The body without its content-encoding, as long as it stays within `max_bytes`: a bomb unpacks to anything."""
+    encoding = encoding.strip().lower()
+    if encoding in ("", "identity"):
+        return body
+    if encoding not in GZIP:
+        return Unreadable("unsupported", f"content-encoding {encoding!r}: expected gzip, or none")
     try:
         with gzip.GzipFile(fileobj=BytesIO(body)) as packed:
             unpacked = packed.read(max_bytes + 1)
     except (OSError, EOFError, zlib.error) as error:
-        return Rejection("$", f"not gzip: {error}")
+        return Unreadable("malformed", f"not gzip: {error}")
     if len(unpacked) > max_bytes:
-        return Rejection("$", f"larger than {max_bytes} bytes unpacked")
+        return Unreadable("too_large", f"larger than {max_bytes} bytes unpacked")
     return unpacked
 
 
-def split(body: bytes, content_type: str, max_events: int) -> list[bytes | Raw] | Rejection:
-    """The events of a batch, not yet looked at; a single event is a batch of one."""
+def split(body: bytes, content_type: str, max_events: int) -> Body | Unreadable:
+    """At least one event and at most `max_events`. Nothing is taken of an array that is cut off or malformed."""
     media_type = content_type.partition(";")[0].strip().lower()
-    events: list[bytes | Raw]
+    body = body.removeprefix(BYTE_ORDER_MARK)
+    events: Sequence[bytes | Raw] | Rejection
     if media_type in NDJSON:
-        events = [line for line in body.split(b"\n") if line.strip()]
-    elif is_array(body):
-        try:
-            events = list(_ARRAY.decode(body))
-        except msgspec.MsgspecError as error:
-            return Rejection("$", str(error))
+        lines = (line for line in BytesIO(body) if not line.isspace())
+        single, events = False, list(islice(lines, max_events + 1))
+    elif not JSON.fullmatch(media_type):
+        return Unreadable("unsupported", f"content-type {media_type!r}: expected application/json or {NDJSON[0]}")
     else:
-        events = [body]
+        first = _FIRST.match(body)
+        single = first is None or first[1] != b"["
+        events = ([body] if first else []) if single else _elements(body)
+    if isinstance(events, Rejection):
+        return Unreadable("malformed", events.reason)
+    if not events:
+        return Unreadable("malformed", "no events: expected one, a JSON array of them, or one on each line (NDJSON)")
     if len(events) > max_events:
-        return Rejection("$", f"{len(events)} events, at most {max_events} in a request")
-    return events
+        return Unreadable("too_large", f"more than {max_events} events in a request")
+    return Body(events, single)
 
 
-def is_array(body: bytes) -> bool:
-    """Whether the body is a JSON array, as its first character says."""
-    return body[:64].lstrip()[:1] == b"["
+def _elements(body: bytes) -> list[Raw] | Rejection:
+    try:
+        return _ARRAY.decode(body)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        return refusal(error)

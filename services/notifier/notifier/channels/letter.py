@@ -21,6 +21,7 @@ HTML = """<!DOCTYPE html>
 </table></td></tr></table>
 </body></html>
 """
+SEVEN_BIT = SMTP.clone(cte_type="7bit")  # passes every server
 ROW = '<tr><td><font face="Arial, sans-serif" size="3" color="#1f2933">{paragraph}</font></td></tr>'
 
 
@@ -32,7 +33,7 @@ def compose(message: Outgoing, mail_from: str) -> EmailMessage:
     """The letter; its Message-ID comes from the key, so that whoever gets it twice can tell. Raises BadAddress."""
     sender_name, sender = parseaddr(mail_from)
     subject = message.text.subject or ""
-    letter = EmailMessage(policy=SMTP)
+    letter = EmailMessage(policy=SEVEN_BIT)
     try:
         letter["From"] = Address(display_name=sender_name, addr_spec=sender)
         letter["To"] = Address(display_name=" ".join(message.name.split()), addr_spec=message.to.strip())

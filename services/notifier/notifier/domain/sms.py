@@ -13,6 +13,7 @@ GSM_7 = frozenset(
 GSM_7_EXTENSION = frozenset("\f^{}\\[~]|€")  # an escape and a septet each
 GSM_7_SINGLE, GSM_7_PART = 160, 153  # septets
 UCS_2_SINGLE, UCS_2_PART = 70, 67  # 16 bit units
+UCS_2_MAX = "\uffff"  # above it a character is a surrogate pair, two units
 
 
 class Length(NamedTuple):
@@ -28,7 +29,7 @@ def length_of(text: str) -> Length:
     if GSM_7_EXTENSION.union(GSM_7).issuperset(text):
         sizes = [2 if character in GSM_7_EXTENSION else 1 for character in text]
         return Length("GSM-7", sum(sizes), _parts(sizes, GSM_7_SINGLE, GSM_7_PART))
-    sizes = [2 if ord(character) > 0xFFFF else 1 for character in text]  # a surrogate pair
+    sizes = [2 if character > UCS_2_MAX else 1 for character in text]
     return Length("UCS-2", sum(sizes), _parts(sizes, UCS_2_SINGLE, UCS_2_PART))
 
 

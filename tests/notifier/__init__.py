@@ -1,0 +1,1 @@
+"""Notifier on a real PostgreSQL and a real mail server."""

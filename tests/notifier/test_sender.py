@@ -1,0 +1,182 @@
+"""The sender when things go wrong between the claim and the outcome."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from common.contracts.notifier import DeliveryAttempted, MessageFailed, MessageSent
+from notifier import store
+from notifier.channels.port import Deferred, Outcome, Outgoing, Refused, Sent
+from notifier.sender import LONG_AGO, TRIES
+from tests.notifier.conftest import NOON, Notifier, gift, sms
+
+THE_LEASE_IS_OVER = "UPDATE messages SET claimed_at = claimed_at - interval '121 seconds' WHERE status = 'sending'"
+THE_PAUSE_IS_OVER = "UPDATE messages SET due_at = now() WHERE status = 'pending'"
+
+
+@dataclass
+class Fake:
+    """A channel that does as it is told."""
+
+    outcome: Outcome | Exception = field(default_factory=Sent)
+    got: list[Outgoing] = field(default_factory=list)
+
+    async def send(self, messages: Sequence[Outgoing]) -> Sequence[Outcome]:
+        self.got += messages
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return [self.outcome] * len(messages)
+
+
+async def crash_after_claim(notifier: Notifier) -> None:
+    async with notifier.pool.acquire() as connection:
+        assert await store.claim(connection, 10, LONG_AGO)
+
+
+async def test_a_claim_is_not_taken_before_its_lease_is_over(notifier: Notifier) -> None:
+    await notifier.ask(sms("k1"), gift("k2"))
+    await notifier.waiting(2)
+    await crash_after_claim(notifier)
+    assert await notifier.sender().round() == 0
+    assert await notifier.rows("status") == [("sending",), ("sending",)]
+
+
+async def test_after_a_crash_marketing_is_in_doubt_and_the_rest_is_sent_again(notifier: Notifier) -> None:
+    await notifier.ask(sms("k1"), gift("k2"))
+    await notifier.waiting(2)
+    await crash_after_claim(notifier)
+    await notifier.pool.execute(THE_LEASE_IS_OVER)
+    facts = await notifier.told(2, notifier.sender().run)
+    assert set(facts) == {
+        MessageSent("k1", "sms", "payment_reminder", "1h"),
+        MessageFailed("k2", "email", "gift_30d", "gift", "in doubt: its sender did not come back"),
+    }
+    assert await notifier.rows("message_key, status, tries") == [("k1", "sent", 2), ("k2", "failed", 1)]
+    assert [row[0] for row in await notifier.rows("message_key", "mailbox")] == ["k1"]
+
+
+async def test_a_crash_after_the_mailbox_leaves_one_letter(notifier: Notifier) -> None:
+    await notifier.ask(sms("k1"))
+    await notifier.waiting(1)
+    sender = notifier.sender()
+    async with notifier.pool.acquire() as connection:
+        claimed = await store.claim(connection, 10, LONG_AGO)
+    attempts = await sender._send(claimed)
+    assert list(attempts.values()) == [Sent()]
+    await notifier.pool.execute(THE_LEASE_IS_OVER)
+    assert await notifier.told(1, notifier.sender().run) == [MessageSent("k1", "sms", "payment_reminder", "1h")]
+    assert await notifier.rows("status, tries") == [("sent", 2)]
+    assert len(await notifier.rows("id", "mailbox")) == 1
+    # The first sender comes back after all: its claim is another's by now, so it reports nothing.
+    await sender._settle(claimed, attempts)
+    assert len(await notifier.reports()) == 1
+
+
+async def test_a_message_that_kills_its_sender_each_time_is_given_up(notifier: Notifier) -> None:
+    await notifier.ask(sms("k1"))
+    await notifier.waiting(1)
+    for _ in range(TRIES.max_tries):
+        await crash_after_claim(notifier)
+        await notifier.pool.execute(THE_LEASE_IS_OVER)
+        await notifier.sender()._recover()
+    assert await notifier.rows("status, tries, reason") == [("failed", 10, "in doubt: its sender did not come back")]
+    assert len(await notifier.reports()) == 1
+
+
+async def test_what_a_channel_raises_leaves_the_claim_to_its_lease(notifier: Notifier) -> None:
+    await notifier.ask(gift("k1"))
+    await notifier.waiting(1)
+    sender = notifier.sender(mailbox=Fake(RuntimeError("bug")))
+    assert await sender._tried_round() == 0
+    assert sender.ready() == "sender: RuntimeError"
+    assert await notifier.rows("status") == [("sending",)]
+    assert await sender._tried_round() == 0
+    assert sender.ready() is None
+
+
+async def test_a_vault_that_is_away_costs_a_try_and_a_pause(notifier: Notifier) -> None:
+    await notifier.ask(gift("k1"))
+    await notifier.waiting(1)
+    notifier.vault.away = True
+    sender = notifier.sender()
+    assert await sender.round() == 1
+    assert await notifier.rows("status, tries, reason, due_at > now()") == [
+        ("pending", 1, "the vault answered 503", True)
+    ]
+    assert await sender.round() == 0
+    notifier.vault.away = False
+    await notifier.pool.execute(THE_PAUSE_IS_OVER)
+    assert await sender.round() == 1
+    assert await notifier.rows("status, tries, reason") == [("sent", 2, None)]
+
+
+@pytest.mark.parametrize("request_", [sms("k1"), gift("k1")])
+async def test_tries_are_bounded(notifier: Notifier, request_: object) -> None:
+    notifier.vault.away = True
+    await notifier.ask(request_)  # type: ignore[arg-type]
+    await notifier.waiting(1)
+    sender = notifier.sender()
+    for _ in range(10):
+        assert await sender.round() == 1
+        await notifier.pool.execute(THE_PAUSE_IS_OVER)
+    assert await sender.round() == 0
+    assert await notifier.rows("status, tries, reason") == [
+        ("failed", 10, "the vault answered 503 (given up after 10 tries)")
+    ]
+    (report,) = await notifier.reports()
+    assert report.data == DeliveryAttempted("k1", "failed", "the vault answered 503 (given up after 10 tries)")
+    assert (report.occurred_at, report.received_at) == (NOON, NOON)
+
+
+async def test_doubt_ends_a_marketing_message_and_repeats_a_transactional_one(notifier: Notifier) -> None:
+    await notifier.ask(gift("k1"), gift("k2", purpose="transactional"))
+    await notifier.waiting(2)
+    smtp = Fake(Deferred("no answer", in_doubt=True))
+    await notifier.sender(smtp=smtp).round()
+    assert await notifier.rows("message_key, status, reason") == [
+        ("k1", "failed", "in doubt: no answer"),
+        ("k2", "pending", "in doubt: no answer"),
+    ]
+    assert await notifier.rows("id", "mailbox") == []
+
+
+async def test_a_refusal_is_for_good(notifier: Notifier) -> None:
+    await notifier.ask(gift("k1"))
+    await notifier.waiting(1)
+    await notifier.sender(smtp=Fake(Refused("SMTP 550"))).round()
+    assert await notifier.rows("status, reason") == [("failed", "SMTP 550")]
+
+
+async def test_a_name_leaves_by_mail_but_is_not_kept(notifier: Notifier) -> None:
+    await notifier.ask(gift("k1"))
+    await notifier.waiting(1)
+    smtp = Fake()
+    await notifier.sender(smtp=smtp).round()
+    (letter,) = smtp.got
+    assert letter.text.body.startswith("安，您好！")
+    assert (letter.to, letter.name, letter.message_key) == ("ann@example.com", "安", "k1")
+    ((body, to_masked),) = await notifier.rows("body, to_masked", "mailbox")
+    assert body.startswith("您好！")
+    assert to_masked == "a***@example.com"
+
+
+async def test_the_vault_is_asked_once_for_a_batch(notifier: Notifier) -> None:
+    await notifier.ask(sms("k1"), sms("k2"), gift("k3"))
+    await notifier.waiting(3)
+    await notifier.sender().round()
+    assert notifier.vault.asked == [{"shop_id": "shop", "customer_ids": ["ann"], "fields": ["phone", "email", "name"]}]
+
+
+async def test_two_senders_share_the_work(notifier: Notifier) -> None:
+    notifier.vault.people = {f"c{n}": {"phone": "13800131234"} for n in range(300)}
+    for number in range(300):
+        await notifier.ask(sms("k"), customer=f"c{number}")
+    await notifier.waiting(300)
+    one, two = Fake(), Fake()
+    await asyncio.gather(*(notifier.sender(mailbox=fake).round() for fake in (one, two, one, two)))
+    sent = [message.customer_id for message in one.got + two.got]
+    assert len(sent) == len(set(sent)) == 300
+    assert set(await notifier.rows("status")) == {("sent",)}
+    assert len(await notifier.reports()) == 300

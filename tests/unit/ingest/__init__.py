@@ -1,0 +1,1 @@
+"""What ingest takes, what it refuses, and why."""

@@ -1,0 +1,1 @@
+"""Notifier, decision by decision."""

@@ -1,0 +1,67 @@
+"""Hand-made folders of Olist files: a few orders and reviews, written as the real ones are (CRLF-free, quoted)."""
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+NAMES = {
+    "customers": "customer_id customer_unique_id customer_zip_code_prefix customer_city customer_state",
+    "orders": "order_id customer_id order_status order_purchase_timestamp order_approved_at"
+    " order_delivered_carrier_date order_delivered_customer_date order_estimated_delivery_date",
+    "order_payments": "order_id payment_sequential payment_type payment_installments payment_value",
+    "order_reviews": "review_id order_id review_score review_comment_title review_comment_message"
+    " review_creation_date review_answer_timestamp",
+}
+
+
+@dataclass(frozen=True)
+class Order:
+    """One order as the files tell it: times are naive local ones, an empty time is not known; `who` is the person."""
+
+    order: str
+    placed: str
+    paid: str = ""
+    carrier: str = ""
+    delivered: str = ""
+    status: str = "shipped"
+    who: str = "ana"
+    payments: tuple[str, ...] = ("10.00",)
+
+
+@dataclass(frozen=True)
+class Review:
+    """One review of an order; without an answer time it has not happened."""
+
+    order: str
+    answered: str
+    score: int = 5
+    review: str = "r1"
+    text: str = ""
+
+
+def write(folder: Path, *rows: Order | Review) -> Path:
+    """Writes the four files; every order has a customer_id of its own, as in the real ones. Gives the folder."""
+    folder.mkdir(exist_ok=True)
+    orders = [row for row in rows if isinstance(row, Order)]
+    reviews = [row for row in rows if isinstance(row, Review)]
+    _file(folder, "customers", ((f"c-{o.order}", o.who, "01310", "sao paulo", "SP") for o in orders))
+    _file(
+        folder,
+        "orders",
+        ((o.order, f"c-{o.order}", o.status, o.placed, o.paid, o.carrier, o.delivered, o.placed) for o in orders),
+    )
+    payments = ((o.order, str(n), "boleto", "1", value) for o in orders for n, value in enumerate(o.payments, 1))
+    _file(folder, "order_payments", payments)
+    _file(folder, "order_reviews", ((r.review, r.order, str(r.score), "", r.text, "", r.answered) for r in reviews))
+    return folder
+
+
+def path_of(folder: Path, name: str) -> Path:
+    """The file of orders, customers, order_payments or order_reviews."""
+    return folder / f"olist_{name}_dataset.csv"
+
+
+def _file(folder: Path, name: str, rows: Iterable[tuple[str, ...]]) -> None:
+    with path_of(folder, name).open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([NAMES[name].split(), *rows])

@@ -1,0 +1,76 @@
+"""An import's lines and its cursor: what is sent is what was read, and where it goes on."""
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from common.contracts.envelope import Data, Event, encode
+from ingest.domain.accept import Accepted, accept
+from regulars.history import Cursor, lines
+from regulars.olist import read
+from tests.unit.regulars.olist_folder import Order, Review, write
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+UNTIL = datetime(2018, 9, 1, 3, tzinfo=UTC)
+SAO_PAULO = timezone(timedelta(hours=-3))
+
+
+def events(folder: Path) -> list[Event[Data]]:
+    write(
+        folder,
+        Order("o1", "2017-06-01 12:00:00", "2017-06-01 12:00:00", who="ana", payments=("12.34",)),
+        Order("o2", "2017-06-02 12:00:00", who="bia"),
+        Review("o1", "2017-06-03 12:00:00"),
+    )
+    return read(folder)
+
+
+def test_ingest_reads_the_lines_as_the_events_they_were(tmp_path: Path) -> None:
+    history = events(tmp_path)
+    outcomes = [accept(line, "olist", "BRL", NOW, historic=True) for line in lines(history, "i1")]
+    accepted = [outcome.event for outcome in outcomes if isinstance(outcome, Accepted)]
+    assert len(accepted) == len(outcomes)
+    for told, taken in zip(history, accepted, strict=False):
+        assert encode(replace(taken, historic=False)) == encode(told)  # as bytes: their classes differ
+        assert taken.historic
+    ends = [(event.id, event.customer_id, event.type, event.historic) for event in accepted[len(history) :]]
+    assert ends == [("i1:ana", "ana", "history.ended", False), ("i1:bia", "bia", "history.ended", False)]
+
+
+def test_a_cursor_goes_on_where_it_was(tmp_path: Path) -> None:
+    history = events(tmp_path / "olist")
+    cursor = Cursor(tmp_path, "olist", history, UNTIL)
+    assert cursor.load() == 0
+    cursor.save(3)
+    again = Cursor(tmp_path, "olist", history, UNTIL)
+    assert (again.id, again.load()) == (cursor.id, 3)
+
+
+def test_a_cursor_is_of_one_history_one_end_and_one_target(tmp_path: Path) -> None:
+    history = events(tmp_path / "olist")
+    Cursor(tmp_path, "olist", history, UNTIL).save(3)
+    assert Cursor(tmp_path, "olist", history, None).load() == 0
+    assert Cursor(tmp_path, "olist", history[:-1], UNTIL).load() == 0
+    assert Cursor(tmp_path, "olist", history, UNTIL, "http://elsewhere:8000").load() == 0
+    assert Cursor(tmp_path, "olist", history, UNTIL, "http://elsewhere:8001").load() == 0
+    assert Cursor(tmp_path, "other", history, UNTIL).load() == 0
+
+
+def test_other_amounts_are_another_history(tmp_path: Path) -> None:
+    """As when a half copied file was mended: as many events, from the same to the same, and not the same."""
+    history = events(tmp_path / "olist")
+    Cursor(tmp_path, "olist", history, UNTIL).save(3)
+    path = tmp_path / "olist" / "olist_order_payments_dataset.csv"
+    path.write_text(path.read_text().replace("12.34", "12.35"))
+    assert Cursor(tmp_path, "olist", read(tmp_path / "olist"), UNTIL).load() == 0
+
+
+def test_the_import_of_a_history_has_the_same_name_everywhere(tmp_path: Path) -> None:
+    """Its name stands in the ids of history.ended: sent again, from anywhere, they are known."""
+    history = events(tmp_path / "olist")
+    here = list(lines(history, Cursor(tmp_path / "a", "olist", history, UNTIL).id))
+    there = Cursor(tmp_path / "b", "olist", history, UNTIL.astimezone(SAO_PAULO), "http://elsewhere:8000")
+    assert here == list(lines(history, there.id))
+    assert json.loads(here[-1])["type"] == "history.ended"
