@@ -113,7 +113,8 @@ async def _run(house: House, url: str, key: str, progress: Progress, sent: list[
                     looked_at = perf_counter()
             await drained(admin_of(house.settings), DRAIN_TIMEOUT_S)
             live.update(await _look(client, progress, answers, len(sent), house.clock.now()))
-    found = await checks(admin_of(house.settings), house.shops, DEFAULT_SHOP, sent, expect(sent), progress.opened + DAY * DAYS)
+    until = progress.opened + DAY * DAYS
+    found = await checks(admin_of(house.settings), house.shops, DEFAULT_SHOP, sent, expect(sent), until)
     progress.save(len(sent), house.clock.now(), over=True)
     return found
 

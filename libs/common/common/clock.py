@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
+NEVER = datetime.max.replace(tzinfo=UTC)
 MAX_FACTOR = 100_000  # times real speed: a shop's day in under a second
 
 
@@ -42,7 +43,7 @@ class AcceleratedClock:
     factor: float
     shop_start: datetime
     wall_start: datetime
-    until: datetime = datetime.max.replace(tzinfo=UTC)
+    until: datetime = NEVER
 
     def now(self) -> datetime:
         wall = datetime.now(UTC) - self.wall_start

@@ -61,18 +61,21 @@ class House:
 
     def road(self, service: Service[S], pool: asyncpg.Pool) -> Road[S]:
         """The service's consumer, on the bus that the settings name."""
-        kafka = self.settings.kafka
-        bus = KafkaBus(kafka) if kafka else PostgresBus(pool, self.bell)
+        bus = KafkaBus(self.settings.kafka) if self.settings.kafka else PostgresBus(pool, self.bell)
         return Road(service, pool, bus, self.clock, self.settings, self.bell)
+
+    def part(self, service: Service[S], pool: asyncpg.Pool, router: APIRouter) -> Part:
+        """A service that does nothing but consume and answer."""
+        road = self.road(service, pool)
+        return Part(service.name, pool, router, (road.run, *self.relays(pool, service.name, service.reads)), road.ready)
 
     def relays(self, pool: asyncpg.Pool, owner: str, reads: tuple[Topic, ...] = ()) -> tuple[Loop, ...]:
         """The loop that carries a service's outbox to Kafka; the PostgreSQL bus needs none."""
         if not self.settings.kafka:
             return ()
-        owned = tuple(topic for topic in TOPICS if topic.owner == owner)
+        owned = [topic for topic in TOPICS if topic.owner == owner]
         dead = [topic.dead for topic in (*reads, *owned) if topic in reads or topic.work]
-        names = dict.fromkeys([*(topic.name for topic in owned), *dead])
-        return (Relay(owner, pool, self.bell, tuple(names), self.settings).run,)
+        return (Relay(owner, pool, self.bell, (*(topic.name for topic in owned), *dead), self.settings).run,)
 
 
 Opener = Callable[[House], AbstractAsyncContextManager[Part]]

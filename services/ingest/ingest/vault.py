@@ -59,7 +59,9 @@ class Vault:
             try:
                 _open(self._master, wrapped, _place((shop_id, customer_id), "key"))
             except InvalidTag:
-                raise ValueError("REGULARS_VAULT_KEY is not the key that this database's vault was begun with") from None
+                raise ValueError(
+                    "REGULARS_VAULT_KEY is not the key that this database's vault was begun with"
+                ) from None
 
     def seal_letter(self, body: bytes) -> bytes:
         """A refused event for the dead letters: nobody knows what is in it, so it is treated as personal."""

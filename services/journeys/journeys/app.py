@@ -32,12 +32,4 @@ async def open_service(house: House) -> AsyncIterator[Part]:
     """Journeys, running while the context is open; refuses to open on a faulty journey file."""
     definitions = presets.load(house.shops)
     async with house.pool("journeys") as pool:
-        this = service(definitions)
-        road = house.road(this, pool)
-        yield Part(
-            name=this.name,
-            pool=pool,
-            router=router(pool, definitions),
-            loops=(road.run, *house.relays(pool, this.name, this.reads)),
-            ready=road.ready,
-        )
+        yield house.part(service(definitions), pool, router(pool, definitions))

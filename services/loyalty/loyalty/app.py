@@ -32,12 +32,4 @@ async def open_service(house: House) -> AsyncIterator[Part]:
     """Loyalty, running while the context is open; refuses to open on a faulty preset."""
     rules = presets.load(house.shops)
     async with house.pool("loyalty") as pool:
-        this = service(rules)
-        road = house.road(this, pool)
-        yield Part(
-            name=this.name,
-            pool=pool,
-            router=router(pool, rules, house.clock),
-            loops=(road.run, *house.relays(pool, this.name, this.reads)),
-            ready=road.ready,
-        )
+        yield house.part(service(rules), pool, router(pool, rules, house.clock))

@@ -49,6 +49,9 @@ def configure(level: str, format: str) -> None:  # noqa: A002 - named as the set
         logger.handlers, logger.propagate = [], True
     # A line per request costs more than the request, and a query may hold anything; the metrics count them.
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    # It logs hundreds of lines while a broker starts; what ends a subscription or a relay is raised, and we log that.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
 def mask(_logger: object, _method: str, event: EventDict) -> EventDict:

@@ -21,7 +21,7 @@ GZIP = ("gzip", "x-gzip")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some tools begin UTF-8 with it
 
 _ARRAY = msgspec.json.Decoder(list[Raw])
-_FIRST = re.compile(rb"\s*(.)", re.DOTALL)
+_FIRST = re.compile(rb"\S")
 
 
 class Body(Struct, frozen=True):
@@ -66,8 +66,8 @@ def split(body: bytes, content_type: str, max_events: int) -> Body | Unreadable:
     elif not JSON.fullmatch(media_type):
         return Unreadable("unsupported", f"content-type {media_type!r}: expected application/json or {NDJSON[0]}")
     else:
-        first = _FIRST.match(body)
-        single = first is None or first[1] != b"["
+        first = _FIRST.search(body)
+        single = first is None or first[0] != b"["
         events = ([body] if first else []) if single else _elements(body)
     if isinstance(events, Rejection):
         return Unreadable("malformed", events.reason)

@@ -1,0 +1,1 @@
+"""The `regulars` command as a person uses it: real processes, the embedded PostgreSQL, real HTTP."""
