@@ -2,11 +2,13 @@
 
 import asyncio
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
+import asyncpg
+import httpx
 import typer
 
 from common.settings import SettingsError, load_settings
@@ -15,9 +17,17 @@ from common.telemetry import logs
 from regulars.embedded_postgres import FolderInUse, ServerFailed
 from regulars.histories import Kind
 from regulars.home import DEFAULT_FOLDER, DEFAULT_SHOP, Home
+from regulars.kafka_broker import KafkaFailed, KafkaUnavailable
 from regulars.olist import OlistError
+from regulars.services import Name
 
-app = typer.Typer(help="Regulars: an event-driven CRM for online shops.", no_args_is_help=True, rich_markup_mode=None)
+# Plain tracebacks, and those of bugs alone: the pretty ones are cut to the terminal and print what variables hold.
+app = typer.Typer(
+    help="Regulars: an event-driven CRM for online shops.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
 letters = typer.Typer(help="What could not be handled, kept to be replayed.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
@@ -28,18 +38,50 @@ Time = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M:%S%z"], 
 Orders = Annotated[int | None, typer.Option(help="A sample: whole customers, until they have this many orders.", min=1)]
 
 
+# What whoever runs the command can mend; anything else is a bug of ours and shows its traceback.
+MENDABLE = (
+    SettingsError,
+    ShopsError,
+    FolderInUse,
+    ServerFailed,
+    KafkaFailed,
+    KafkaUnavailable,
+    OlistError,
+    OSError,
+    ValueError,
+    httpx.HTTPError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+)
+INTERRUPTED = 130  # as shells tell a Ctrl-C
+
+
 def _run(verb: Coroutine[Any, Any, int | None]) -> None:
     """Runs a verb; what its user can mend is said in one message, without a traceback."""
     try:
         settings = load_settings()
         logs.configure(settings.log_level if "log_level" in settings.model_fields_set else "warning", "console")
         sys.exit(asyncio.run(verb) or 0)
-    except (SettingsError, ShopsError, FolderInUse, ServerFailed, OlistError, OSError, ValueError) as error:
-        verb.close()
-        typer.echo(f"regulars: {error}", err=True)
-        sys.exit(1)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        verb.close()
+        faults = list(_leaves(error))
+        if not all(isinstance(fault, MENDABLE) for fault in faults):
+            raise
+        typer.echo("\n".join(dict.fromkeys(f"regulars: {fault}" for fault in faults)), err=True)
+        sys.exit(1)
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """The errors themselves, out of the groups that the tasks they came from put them in."""
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            yield from _leaves(one)
+    else:
+        yield error
 
 
 @app.command()
@@ -133,7 +175,7 @@ def create_key(
 
 @letters.command("list")
 def list_letters(
-    service: Annotated[str | None, typer.Option(help="Only this service's.")] = None,
+    service: Annotated[Name | None, typer.Option(help="Only this service's.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="The replayed ones too.")] = False,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
@@ -145,7 +187,7 @@ def list_letters(
 
 @letters.command("replay")
 def replay_letters(
-    service: Annotated[str, typer.Argument(help="Whose letters.")],
+    service: Annotated[Name, typer.Argument(help="Whose letters.")],
     ids: Annotated[list[int] | None, typer.Argument(help="Which; none named: all not replayed yet.")] = None,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:

@@ -1,12 +1,13 @@
 """The folder of an installation on one machine (./.regulars): its database, its secrets, who is running on it."""
 
 import base64
+import fcntl
 import json
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ class Home:
         self.folder = folder
         self._secrets = folder / "secrets.json"
         self._running = folder / "running.json"
+        self._lock = folder / "lock"
 
     def secret(self, name: str) -> str:
         """A secret of this installation: made at the first use, kept where only its owner can read it."""
@@ -77,18 +79,43 @@ class Home:
         return known[name]
 
     def running(self) -> Running | None:
-        """Who runs on this folder, if anybody does."""
-        if not self._running.exists():
+        """Who runs on this folder and is up, if anybody is."""
+        try:
+            with self._lock.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
             return None
-        told = mjson.decode(self._running.read_bytes(), type=Running)
-        return told if Path(f"/proc/{told.pid}").exists() or _is_alive(told.pid) else None
+        except BlockingIOError:
+            return mjson.decode(self._running.read_bytes(), type=Running) if self._running.exists() else None
+        return None  # one that was killed may have left its word behind, not its lock
 
-    def tell(self, running: Running | None) -> None:
-        """Says that we run here, or no longer do."""
-        if running is None:
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Takes the folder for as long as the context lasts, or until we die. Raises FolderInUse.
+
+        By a lock of the kernel's, not by a process id: in a container the next process may have the very same one.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._lock.open("ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                told = self.running()
+                who = (
+                    f"Regulars runs on it at {told.url} (process {told.pid})" if told else "Regulars is starting on it"
+                )
+                raise FolderInUse(f"{self.folder} is in use: {who}") from None
             self._running.unlink(missing_ok=True)
-        else:
-            self._running.write_bytes(mjson.encode(running))
+            try:
+                yield
+            finally:
+                self._running.unlink(missing_ok=True)
+
+    def tell(self, running: Running) -> None:
+        """Tells others, whole or not at all, where the one that has taken the folder is found."""
+        new = self._running.with_suffix(".new")
+        new.write_bytes(mjson.encode(running))
+        new.replace(self._running)
 
     @asynccontextmanager
     async def database(self, settings: Settings) -> AsyncIterator[Settings]:
@@ -102,22 +129,32 @@ class Home:
                 yield load_settings(**(_given(settings) | _database(_without_role(server), server.dsn())))
 
     @asynccontextmanager
+    async def installed(self) -> AsyncIterator[Settings]:
+        """The settings with the database of an installation that is there, migrated; ValueError where there is none."""
+        settings = load_settings()
+        if settings.database is None and not (self.folder / "postgres").exists():
+            raise ValueError(f"no installation in {self.folder}: `regulars up` makes one, --data names another folder")
+        async with self.database(settings) as complete:
+            if self.running() is None:
+                await migrate(complete, NAMES)
+            yield complete
+
+    @asynccontextmanager
     async def house(self, *, kafka: bool = False, **overrides: Any) -> AsyncIterator[House]:
         """The house on this folder, its database started and migrated; with `kafka` on a broker of its own if needed.
 
         Raises FolderInUse when somebody runs here.
         """
-        if (told := self.running()) is not None:
-            raise FolderInUse(f"{self.folder} is in use: Regulars runs on it at {told.url} (process {told.pid})")
         settings = load_settings(**overrides)
         made: dict[str, Any] = {}
-        if settings.vault_key is None:
-            made["vault_key"] = self.secret("vault_key")
-        if settings.internal_key is None:
-            made["internal_key"] = self.secret("internal_key")
-        made["port"] = settings.port or _free_port(settings.host)
-        made["ingest_url"] = f"http://{settings.host}:{made['port']}"
         async with AsyncExitStack() as stack:
+            stack.enter_context(self.taken())
+            if settings.vault_key is None:
+                made["vault_key"] = self.secret("vault_key")
+            if settings.internal_key is None:
+                made["internal_key"] = self.secret("internal_key")
+            made["port"] = _port(settings.host, settings.port)
+            made["ingest_url"] = f"http://{settings.host}:{made['port']}"
             if kafka and settings.kafka is None:
                 cluster = await KafkaCluster.start(nodes=1, folder=self.folder / "kafka")
                 stack.push_async_callback(cluster.stop)
@@ -125,7 +162,6 @@ class Home:
             settings = await stack.enter_async_context(self.database(load_settings(**(overrides | made))))
             await migrate(settings, NAMES)
             self.tell(Running(os.getpid(), settings.ingest_url, settings.database or "", admin_of(settings)))
-            stack.callback(self.tell, None)
             yield build_house(settings)
 
 
@@ -154,16 +190,11 @@ async def _is_known(connection: asyncpg.Connection, key: str) -> bool:
     return found is not None
 
 
-def _is_alive(pid: int) -> bool:
+def _port(host: str, wanted: int) -> int:
+    """The port, or a free one for 0; looked at before anything is started, so that a taken one is told at once."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _free_port(host: str) -> int:
-    with socket.create_server((host, 0)) as listener:
-        return int(listener.getsockname()[1])
+        with socket.create_server((host, wanted)) as listener:
+            return int(listener.getsockname()[1])
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error)
+        raise OSError(f"can not listen on {host} port {wanted}: {why}; --port names another") from None

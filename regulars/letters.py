@@ -6,75 +6,104 @@ from datetime import UTC, datetime
 import asyncpg
 import httpx
 from rich.console import Console
-from rich.table import Table
 
 from common.bus import dead_letters
 from common.clock import parse_clock
 from common.contracts.topics import TOPICS
-from common.settings import load_settings
+from common.settings import Settings
 from ingest.vault import Vault
 from regulars.home import Home, admin_of
-from regulars.services import NAMES
+from regulars.services import NAMES, Name
 
 PAGE = 500
 SEALED = """
-UPDATE ingest.dead_letters SET replayed_at = $2 WHERE replayed_at IS NULL AND ($1::bigint[] IS NULL OR id = ANY($1))
-RETURNING id, shop_id, body
+SELECT id, shop_id, body FROM ingest.dead_letters WHERE replayed_at IS NULL AND ($1::bigint[] IS NULL OR id = ANY($1))
+ORDER BY id
 """
+REPLAYED = "UPDATE ingest.dead_letters SET replayed_at = $2 WHERE id = $1"
 
 console = Console()
 
 
-async def show(home: Home, service: str | None, everything: bool) -> None:
+async def show(home: Home, service: Name | None, everything: bool) -> None:
     """Lists the letters; with `everything`, the replayed ones too."""
-    table = Table("service", "id", "shop", "topic", "customer", "at", "path", "reason", "replayed")
-    async with home.database(load_settings()) as settings:
+    count = 0
+    async with home.installed() as settings:
         for name in (service,) if service else NAMES:
             connection = await _as_service(admin_of(settings), name)
-            rows = await connection.fetch(dead_letters.LIST, 0, everything, PAGE)
-            await connection.close()
+            try:
+                rows = await connection.fetch(dead_letters.LIST, 0, everything, PAGE)
+            finally:
+                await connection.close()
             for row in rows:
-                customer = row["key"].partition("/")[2]
-                replayed = f"{row['replayed_at']:%F %T}" if row["replayed_at"] else ""
-                cells = (str(row["id"]), row["shop_id"], row["topic"], customer, f"{row['at']:%F %T}")
-                table.add_row(name, *cells, row["path"], row["reason"], replayed)
-    console.print(table if table.row_count else "No dead letters.")
+                console.out(_line(name, row), highlight=False)
+            count += len(rows)
+    if not count:
+        console.print("No dead letters.")
 
 
-async def replay(home: Home, service: str, ids: list[int] | None) -> int:
+def _line(service: str, row: asyncpg.Record) -> str:
+    """One letter, whole, however narrow the terminal: a reason that is cut off tells nothing."""
+    replayed = f"  (replayed {row['replayed_at']:%F %T})" if row["replayed_at"] else ""
+    head = f"{service:<12}  {row['id']:>6}  {row['at']:%F %T}  {row['key']}  {row['topic']}"
+    return f"{head}  {row['path']}: {row['reason']}{replayed}"
+
+
+async def replay(home: Home, service: Name, ids: list[int] | None) -> int:
     """Puts letters back: those of ingest are sent again as they came, the others go to their service's work topic."""
-    async with home.database(load_settings()) as settings:
+    async with home.installed() as settings:
         connection = await _as_service(admin_of(settings), service)
         now = parse_clock(settings.clock).now()
         try:
             if service == "ingest":
-                count = await _send_again(connection, home, settings.ingest_url, admin_of(settings), ids, now)
+                told = await _send_again(connection, home, settings, ids, now)
             else:
                 work = next(topic.name for topic in TOPICS if topic.owner == service and topic.work)
                 count = await dead_letters.replay(connection, work, now, ids)
+                told = f"{count} dead letters of {service} are back on the road."
         finally:
             await connection.close()
-    console.print(f"{count} dead letters of {service} are back on the road.")
+    console.print(told)
     return 0
 
 
 async def _send_again(
-    connection: asyncpg.Connection, home: Home, url: str, admin_database: str, ids: list[int] | None, now: datetime
-) -> int:
-    settings = load_settings()
+    connection: asyncpg.Connection, home: Home, settings: Settings, ids: list[int] | None, now: datetime
+) -> str:
+    """One by one, each marked once it is answered: cut short, what was taken is known by its id the next time."""
     vault_key = settings.vault_key.get_secret_value() if settings.vault_key else home.secret("vault_key")
     vault = Vault(b64decode(vault_key))
-    told = home.running()
-    async with connection.transaction():  # if ingest does not answer, nothing counts as replayed
-        taken = await connection.fetch(SEALED, ids, now.astimezone(UTC))
-        async with httpx.AsyncClient(base_url=told.url if told else url) as client:
-            for letter in sorted(taken, key=lambda row: int(row["id"])):
-                key = await home.owner_key(admin_database, letter["shop_id"])
-                body = vault.open_letter(bytes(letter["body"]))
-                answer = await client.post("/v1/events", content=body, headers={"X-API-Key": key})
-                if answer.status_code not in (202, 422):  # refused again, it is a new letter
-                    raise OSError(f"ingest answered {answer.status_code}: {answer.text}")
-    return len(taken)
+    running = home.running()
+    url = running.url if running else settings.ingest_url
+    counts = dict.fromkeys(("accepted", "duplicate", "refused", "unreadable"), 0)
+    async with httpx.AsyncClient(base_url=url) as client:
+        for letter in await connection.fetch(SEALED, ids):
+            key = await home.owner_key(admin_of(settings), letter["shop_id"])
+            try:
+                answer = await client.post(
+                    "/v1/events", content=vault.open_letter(bytes(letter["body"])), headers={"X-API-Key": key}
+                )
+            except httpx.TransportError as error:
+                raise OSError(
+                    f"ingest does not answer at {url} ({error}): start it first, as by `regulars up`"
+                ) from None
+            outcome = _outcome(answer)
+            counts[outcome] += 1
+            if outcome != "unreadable":  # refused again, it is a new letter; unreadable, it stays the one it is
+                await connection.execute(REPLAYED, letter["id"], now.astimezone(UTC))
+    return f"{sum(counts.values())} sent again: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+
+
+def _outcome(answer: httpx.Response) -> str:
+    match answer.status_code:
+        case httpx.codes.ACCEPTED:
+            return str(answer.json()["status"])
+        case httpx.codes.UNPROCESSABLE_ENTITY:
+            return "refused"
+        case httpx.codes.BAD_REQUEST | httpx.codes.REQUEST_ENTITY_TOO_LARGE:
+            return "unreadable"
+        case other:
+            raise OSError(f"ingest answered {other}: {answer.text}")
 
 
 async def _as_service(admin_database: str, name: str) -> asyncpg.Connection:

@@ -51,7 +51,7 @@ async def locked(path: Path, kind: int) -> AsyncIterator[None]:
                     fcntl.flock(file, kind | fcntl.LOCK_NB)
                     break
                 except BlockingIOError:
-                    await asyncio.sleep(POLL_S)
+                    await asyncio.sleep(POLL_S)  # waits: for a lock that another process holds
         yield
 
 

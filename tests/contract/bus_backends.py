@@ -188,7 +188,9 @@ class DatabaseStore:
 class Open:
     """A transaction of a writer that has taken its id and stays open until it is ended."""
 
-    def __init__(self, pool: asyncpg.Pool, connection: asyncpg.pool.PoolConnectionProxy, transaction: Transaction) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, connection: asyncpg.pool.PoolConnectionProxy, transaction: Transaction
+    ) -> None:
         self._pool, self.connection, self._transaction = pool, connection, transaction
 
     @classmethod

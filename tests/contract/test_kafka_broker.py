@@ -108,7 +108,7 @@ async def test_it_dies_with_its_parent(tmp_path: Path) -> None:
         parent.send_signal(signal.SIGKILL)
         await parent.wait()
         while await brokers_at(address):  # noqa: ASYNC110 - the dead tell nobody
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)  # waits: for the broker to end after its parent
 
 
 async def test_a_broker_that_cannot_start_says_why(tmp_path: Path) -> None:

@@ -74,6 +74,31 @@ async def test_a_crash_after_the_mailbox_leaves_one_letter(notifier: Notifier) -
     assert len(await notifier.reports()) == 1
 
 
+async def test_who_took_too_long_reports_nothing_while_another_sends(notifier: Notifier) -> None:
+    await notifier.ask(sms("k1"))
+    await notifier.waiting(1)
+    slow = notifier.sender()
+    async with notifier.pool.acquire() as connection:
+        claimed = await store.claim(connection, 10, LONG_AGO)
+    await notifier.pool.execute(THE_LEASE_IS_OVER)
+    await notifier.sender()._recover()
+    await crash_after_claim(notifier)  # another has it now
+    await slow._settle(claimed, {claimed[0].key: Refused("too late")})
+    assert await notifier.rows("status, tries") == [("sending", 2)]
+    assert await notifier.reports() == []
+
+
+async def test_a_claim_does_not_wait_for_another(notifier: Notifier) -> None:
+    await notifier.ask(sms("k1"), sms("k2"), sms("k3"))
+    await notifier.waiting(3)
+    async with notifier.pool.acquire() as one, notifier.pool.acquire() as two, one.transaction():
+        first = await store.claim(one, 2, LONG_AGO)
+        async with asyncio.timeout(5):
+            second = await store.claim(two, 10, LONG_AGO)
+    assert (len(first), len(second)) == (2, 1)
+    assert sorted(message.message_key for message in first + second) == ["k1", "k2", "k3"]
+
+
 async def test_a_message_that_kills_its_sender_each_time_is_given_up(notifier: Notifier) -> None:
     await notifier.ask(sms("k1"))
     await notifier.waiting(1)

@@ -1,6 +1,5 @@
 """Asks ingest's vault, the one room of personal data, for the addresses of those who are about to be written to."""
 
-import logging
 from collections.abc import Mapping, Sequence
 
 import httpx
@@ -10,8 +9,6 @@ from pydantic import SecretStr
 PATH = "/internal/vault/contacts"
 TIMEOUT_S = 5.0
 FIELDS = ("phone", "email", "name")
-
-logging.getLogger("httpx").setLevel(logging.WARNING)  # it would tell every request
 
 Contact = Mapping[str, str]  # field -> value, of the fields the vault has
 _ANSWER = msgspec.json.Decoder(dict[str, dict[str, str]])

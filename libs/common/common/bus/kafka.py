@@ -1,40 +1,49 @@
 """The bus on Apache Kafka: messages come from the relay, each with its outbox sequence as a header.
 
 A reader starts where its group's offsets say, drops what is at or below its marks, and moves the offsets after them
-(they are for lag tools; the marks decide).
+(they are for lag tools; the marks decide). Partitions are dealt out in ranges: a member has the same ones of every
+topic, so that a customer is decided in one place.
 """
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from itertools import groupby
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import IllegalStateError, KafkaError, TopicAlreadyExistsError
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import IllegalStateError, KafkaError, NoError, TopicAlreadyExistsError, for_code
 
 from common.bus.port import LoadMarks, Mark, Message, Slot
 from common.ids import PARTITIONS
 
 SEQUENCE = "sequence"  # header: "xid:id" of the outbox row
 COMMIT_EVERY_S = 1.0
+COMMIT_TIMEOUT_S = 1.0  # aiokafka would wait for a broker that is gone
+REBALANCE_PATIENCE_S = 0.5  # on top of a poll's own time: aiokafka would wait for the end of a rebalance
 STOP_TIMEOUT_S = 5.0  # aiokafka may wait for a broker that is gone
 SESSION_TIMEOUT_MS = 10_000
 MAX_POLL_INTERVAL_MS = 60_000
 REQUEST_TIMEOUT_MS = 20_000
 MESSAGE_MAX_BYTES = 2_000_000
 
+log = structlog.get_logger()
+
 
 async def make_topics(bootstrap: str, names: Iterable[str], replication: int = 1) -> None:
-    """Makes the topics that are missing, 24 partitions each."""
+    """Makes the topics that are missing, 24 partitions each. Raises KafkaError when the cluster refuses."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
         missing = set(names) - set(await admin.list_topics())
         new = [NewTopic(name, num_partitions=PARTITIONS, replication_factor=replication) for name in sorted(missing)]
-        with suppress(TopicAlreadyExistsError):
-            await admin.create_topics(new)
+        for name, code, *_ in (await admin.create_topics(new)).topic_errors if new else ():
+            if (error := for_code(code)) not in (NoError, TopicAlreadyExistsError):
+                raise error(name)
     finally:
         await admin.close()
 
@@ -62,11 +71,12 @@ class KafkaBus:
             heartbeat_interval_ms=self._session_timeout_ms // 3,
             max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
             max_partition_fetch_bytes=MESSAGE_MAX_BYTES,
+            partition_assignment_strategy=(RangePartitionAssignor,),
         )
         subscription = KafkaSubscription(consumer, load_marks)
         consumer.subscribe(topics, listener=subscription)
-        await consumer.start()
         try:
+            await consumer.start()
             yield subscription
         finally:
             with suppress(TimeoutError, KafkaError):
@@ -84,39 +94,51 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
         self._applied: dict[TopicPartition, int] = {}
         self._committed_at = 0.0
 
-    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:  # noqa: ARG002 - all are
         """A rebalance begins: nothing is ours until it ends."""
+        self.marks.clear()
+        self._offsets.clear()
         await self._commit_offsets()
-        for gone in revoked:
-            self.marks.pop((gone.topic, gone.partition), None)
-            self._offsets.pop((gone.topic, gone.partition), None)
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """Loads the marks before the first message of a partition is read."""
-        slots = [(gained.topic, gained.partition) for gained in assigned]
-        self.marks |= await self._load_marks(slots)
+        """Nothing yet: the next poll loads the marks. A failure here would be heard by nobody."""
 
     async def poll(self, max_messages: int, timeout_s: float) -> list[Message]:
         """See port."""
         if time.monotonic() - self._committed_at > COMMIT_EVERY_S:
             await self._commit_offsets()
-        records = await self._consumer.getmany(timeout_ms=int(timeout_s * 1000), max_records=max_messages)
+        records: Mapping[TopicPartition, list[ConsumerRecord]] = {}
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s + REBALANCE_PATIENCE_S):
+                records = await self._consumer.getmany(timeout_ms=int(timeout_s * 1000), max_records=max_messages)
+        await self._hold_what_is_assigned()
+        return [message for tp, batch in records.items() for message in self._above_mark(tp, batch)]
+
+    async def _hold_what_is_assigned(self) -> None:
+        """Loads the marks of slots gained, before any message of theirs is looked at; forgets slots lost."""
+        gained = self._assigned() - self.marks.keys()
+        loaded = await self._load_marks(gained) if gained else {}
+        assigned = self._assigned()
+        self.marks = {slot: mark for slot, mark in (self.marks | loaded).items() if slot in assigned}
+
+    def _assigned(self) -> set[Slot]:
+        return {(tp.topic, tp.partition) for tp in self._consumer.assignment()}
+
+    def _above_mark(self, tp: TopicPartition, batch: Iterable[ConsumerRecord]) -> list[Message]:
+        """What of the batch was not applied yet; nothing of a slot lost meanwhile, who has it now reads it."""
+        slot = (tp.topic, tp.partition)
         found: list[Message] = []
-        for tp, batch in records.items():
-            slot = (tp.topic, tp.partition)
-            mark = self.marks.get(slot)
-            if mark is None:  # lost again, or gained so newly that its marks are still loading: read it once more
-                with suppress(IllegalStateError):
-                    self._consumer.seek(tp, batch[0].offset)
-                continue
-            offsets = self._offsets.setdefault(slot, {})
-            for record in batch:
-                xid, _, id_ = dict(record.headers)[SEQUENCE].partition(b":")
-                sequence = Mark(int(xid), int(id_))
-                if sequence > mark:
-                    mark = sequence
-                    offsets[sequence] = record.offset
-                    found.append(Message(tp.topic, tp.partition, sequence, record.key.decode(), record.value))
+        if (mark := self.marks.get(slot)) is None:
+            return found
+        offsets = self._offsets.setdefault(slot, {})
+        for record in batch:
+            sequence = _sequence(record)
+            if sequence is None:
+                log.error("skipped: not from an outbox", topic=tp.topic, part=tp.partition, offset=record.offset)
+            elif sequence > mark:
+                mark = sequence
+                offsets[sequence] = record.offset
+                found.append(Message(tp.topic, tp.partition, sequence, record.key.decode(), record.value))
         return found
 
     def advance(self, marks: Mapping[Slot, Mark]) -> None:
@@ -130,12 +152,13 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
                 self._offsets[slot] = {later: offset for later, offset in offsets.items() if later > mark}
 
     async def reset(self) -> None:
-        """See port: goes back to the first message handed out and not applied."""
+        """See port: goes back to the first message handed out and not applied; the next poll loads the marks."""
         for slot, offsets in self._offsets.items():
-            if offsets and slot in self.marks:
-                self._consumer.seek(TopicPartition(*slot), min(offsets.values()))
-        self._offsets = {}
-        self.marks = await self._load_marks(self.marks.keys())
+            if offsets:
+                with suppress(IllegalStateError):  # lost meanwhile
+                    self._consumer.seek(TopicPartition(*slot), min(offsets.values()))
+        self._offsets.clear()
+        self.marks.clear()
 
     async def _commit_offsets(self) -> None:
         held = self._consumer.assignment()
@@ -143,8 +166,17 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
         self._applied = {}
         self._committed_at = time.monotonic()
         if offsets:
-            with suppress(KafkaError):  # only lag tools miss it; the marks are in our database
-                await self._consumer.commit(offsets)
+            with suppress(KafkaError, TimeoutError):  # only lag tools miss it; the marks are in our database
+                async with asyncio.timeout(COMMIT_TIMEOUT_S):
+                    await self._consumer.commit(offsets)
+
+
+def _sequence(record: ConsumerRecord) -> Mark | None:
+    """Where the record stood in its outbox; None when somebody else than a relay has put it there."""
+    sequence = re.fullmatch(rb"(\d+):(\d+)", dict(record.headers).get(SEQUENCE, b""))
+    if sequence is None or record.key is None or record.value is None:
+        return None
+    return Mark(int(sequence[1]), int(sequence[2]))
 
 
 class KafkaPublisher:
@@ -190,8 +222,8 @@ async def open_publisher(bootstrap: str) -> AsyncIterator[KafkaPublisher]:
         request_timeout_ms=REQUEST_TIMEOUT_MS,
         max_batch_size=MESSAGE_MAX_BYTES // 2,
     )
-    await producer.start()
     try:
+        await producer.start()
         yield KafkaPublisher(producer)
     finally:
         with suppress(TimeoutError, KafkaError):

@@ -6,7 +6,7 @@ Members of a group share the partitions by session advisory locks: a member that
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from zlib import crc32
 
 import asyncpg
@@ -96,8 +96,8 @@ class PostgresSubscription:
         await self._share_out()
 
     async def leave(self) -> None:
-        """Tells how far it came and gives everything back."""
-        if not self._seat.is_closed():
+        """Tells how far it came and gives everything back; a connection that is lost has given it back already."""
+        with suppress(OSError, asyncpg.InterfaceError, asyncpg.PostgresError):
             await self._tell()
             await self._seat.execute("SELECT pg_advisory_unlock_all()")
 

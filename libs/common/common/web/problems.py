@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+CONTENT_TOO_LARGE = 413
 MAX_ERRORS = 20  # listed in one answer
 DATABASE_AWAY = ("08", "53", "57P")  # SQLSTATEs: cut off, out of room, not up yet or going down
 
@@ -48,7 +49,8 @@ def problem_of(error: Exception) -> Problem:
         return Problem(422, "Invalid request", f"{path}: {reason}", path, extra={"errors": errors})
     if isinstance(error, HTTPException):
         title = responses.get(error.status_code, "Error")
-        return Problem(error.status_code, title, error.detail, headers=error.headers)
+        path = "$" if error.status_code == CONTENT_TOO_LARGE else None  # the body as a whole
+        return Problem(error.status_code, title, error.detail, path, headers=error.headers)
     if _is_unreachable(error):
         return unavailable("The database does not answer.")
     return Problem(500, responses[500], "This is a fault of ours; the request id finds it in the logs.")

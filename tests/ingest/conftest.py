@@ -1,0 +1,145 @@
+"""Ingest as its app.py wires it, on a fresh database, behind its real routes."""
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, NamedTuple
+
+import asyncio
+import asyncpg
+import httpx
+import pytest
+
+from common.clock import RealClock
+from common.contracts.envelope import Data, Decoder, Event
+from common.contracts.ingest import Tick
+from common.contracts.topics import INGEST_EVENTS
+from common.db.engine import open_pool
+from common.db.migrate import migrate
+from common.house import House
+from common.settings import Settings
+from common.shops import Shop
+from common.web.app import create_app
+from common.web.auth import KeyRing, create_key
+from ingest.app import open_service
+
+SHOPS: Mapping[str, Shop] = {
+    "shop": Shop("shop", "Asia/Shanghai", "CNY", "zh-CN"),
+    "other": Shop("other", "America/Sao_Paulo", "BRL", "en", "olist"),
+}
+MASTER_KEY = b"m" * 32
+INTERNAL_KEY = "the-key-the-services-know-each-other-by"
+SENT = "SELECT xid::text::bigint AS xid, part, body FROM ingest.outbox WHERE topic = $1 AND key <> '' ORDER BY xid, id"
+TICKS = "SELECT xid::text::bigint AS xid, part, body FROM ingest.outbox WHERE topic = $1 AND key = '' ORDER BY xid, id"
+
+_DECODER = Decoder(INGEST_EVENTS.events)
+
+Keys = Mapping[str, dict[str, str]]  # headers of callers, by what they may do
+
+
+class Row(NamedTuple):
+    """An event as the readers of the bus find it."""
+
+    xid: int
+    part: int
+    event: Event[Data]
+
+
+class Ingest(NamedTuple):
+    """A running ingest and a client of it, without a key."""
+
+    pool: asyncpg.Pool
+    client: httpx.AsyncClient
+    ready: Callable[[], str | None]
+
+
+Opened = Callable[..., AbstractAsyncContextManager[Ingest]]
+
+
+def settings_for(database: str, **more: Any) -> Settings:
+    """Settings on the superuser's address of a database."""
+    vault_key = b64encode(MASTER_KEY).decode()
+    without_role = re.sub("//[^@/]*@", "//", database)
+    given = {"database": without_role, "admin_database": database, "vault_key": vault_key, "internal_key": INTERNAL_KEY}
+    return Settings(**{**given, **more})
+
+
+@asynccontextmanager
+async def open_ingest(settings: Settings) -> AsyncIterator[Ingest]:
+    """Ingest with its loops running, for as long as the context lasts."""
+    async with open_service(House(settings, RealClock(), SHOPS)) as part, asyncio.TaskGroup() as tasks:
+        loops = [tasks.create_task(_forever(loop)) for loop in part.loops]
+        app = create_app("test", [part.router], {part.name: part.ready}, settings.body_max_bytes)
+        app.state.key_ring = KeyRing(part.pool, settings.internal_key)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+            yield Ingest(part.pool, client, part.ready)
+        for loop in loops:
+            loop.cancel()
+
+
+async def _forever(loop: Callable[[], Any]) -> None:
+    await loop()
+
+
+@pytest.fixture
+async def settings(fresh_database: str) -> Settings:
+    """A migrated database."""
+    settings = settings_for(fresh_database)
+    await migrate(settings, ("ingest",))
+    return settings
+
+
+@pytest.fixture
+async def pool(settings: Settings) -> AsyncIterator[asyncpg.Pool]:
+    """Connections under ingest's role, beside those of ingest itself."""
+    async with open_pool(settings, "ingest") as pool:
+        yield pool
+
+
+@pytest.fixture
+async def keys(fresh_database: str, settings: Settings) -> Keys:
+    """Headers of callers: a shop's and another's sender and operator, one who only reads, the house itself."""
+    return await make_keys(fresh_database)
+
+
+async def make_keys(database: str) -> Keys:
+    """The same, in any migrated database."""
+    admin = await asyncpg.connect(database)
+    try:
+        made = {
+            "sender": await create_key(admin, "shop", ["ingest"]),
+            "operator": await create_key(admin, "shop", ["ingest", "operate"]),
+            "reader": await create_key(admin, "shop", ["read"]),
+            "other": await create_key(admin, "other", ["ingest", "operate"]),
+            "admin": await create_key(admin, "shop", ["admin"]),
+            "sending service of shop": await create_key(admin, "shop", ["internal"]),
+            "gone": await create_key(admin, "gone", ["ingest"]),
+            "house": INTERNAL_KEY,
+        }
+    finally:
+        await admin.close()
+    return {name: {"Authorization": f"Bearer {key}"} for name, key in made.items()}
+
+
+def visit(id_: str, subject: str = "ann", **more: Any) -> dict[str, Any]:
+    """The smallest event there is."""
+    return {"id": id_, "type": "visit", "subject": subject, **more}
+
+
+def lines(events: Sequence[Any]) -> bytes:
+    """Events as NDJSON."""
+    return b"\n".join(json.dumps(event).encode() for event in events)
+
+
+async def rows_of(source: asyncpg.Pool | asyncpg.Connection, query: str = SENT) -> list[Row]:
+    """What stands in the outbox, in the order it is read."""
+    found = await source.fetch(query, INGEST_EVENTS.name)
+    decoded = [(row["xid"], row["part"], _DECODER.decode(row["body"])) for row in found]
+    return [Row(xid, part, event) for xid, part, event in decoded if isinstance(event, Event)]
+
+
+def watermarks(ticks: Sequence[Row], part: int = 0) -> list[Any]:
+    """What one partition was told."""
+    return [row.event.data.watermark for row in ticks if row.part == part and isinstance(row.event.data, Tick)]
