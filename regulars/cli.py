@@ -2,10 +2,10 @@
 
 import asyncio
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ParamSpec
 
 import asyncpg
 import httpx
@@ -38,6 +38,8 @@ Time = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M:%S%z"], 
 Orders = Annotated[int | None, typer.Option(help="A sample: whole customers, until they have this many orders.", min=1)]
 
 
+P = ParamSpec("P")
+
 # What whoever runs the command can mend; anything else is a bug of ours and shows its traceback.
 MENDABLE = (
     SettingsError,
@@ -58,16 +60,20 @@ MENDABLE = (
 INTERRUPTED = 130  # as shells tell a Ctrl-C
 
 
-def _run(verb: Coroutine[Any, Any, int | None]) -> None:
-    """Runs a verb; what its user can mend is said in one message, without a traceback."""
+def _run(verb: Callable[P, Coroutine[Any, Any, int | None] | None], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Runs a verb; what its user can mend is said in one message, without a traceback.
+
+    A verb that has much to read or to reckon does that before it gives a coroutine, if it gives one: in a running loop
+    a Ctrl-C would wait for its end.
+    """
     try:
         settings = load_settings()
         logs.configure(settings.log_level if "log_level" in settings.model_fields_set else "warning", "console")
-        sys.exit(asyncio.run(verb) or 0)
+        running = verb(*args, **kwargs)
+        sys.exit(asyncio.run(running) if running is not None else 0)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except Exception as error:
-        verb.close()
         faults = list(_leaves(error))
         if not all(isinstance(fault, MENDABLE) for fault in faults):
             raise
@@ -95,7 +101,7 @@ def up(
     """Run everything in one process; data stays in ./.regulars."""
     from regulars.up import up as verb
 
-    _run(verb(folder, kafka, **({} if port is None else {"port": port})))
+    _run(verb, folder, kafka, **({} if port is None else {"port": port}))
 
 
 @app.command()
@@ -109,7 +115,7 @@ def demo(
     """A generated shop on an accelerated clock: 60 days in about a minute, then what was checked."""
     from regulars.demo import demo as verb
 
-    _run(verb(folder, seed, leave))
+    _run(verb, folder, seed, leave)
 
 
 @app.command("import")
@@ -128,7 +134,7 @@ def import_(
     if (url is None) != (key is None):
         raise typer.BadParameter("--url and --key go together")
     elsewhere = (url, key) if url is not None and key is not None else None
-    _run(verb(kind, path, folder, until, orders, elsewhere))
+    _run(verb, kind, path, folder, until, orders, elsewhere)
 
 
 @app.command()
@@ -143,22 +149,15 @@ def simulate(
     """A history through the same decisions in virtual time: who would have been told what, when."""
     from regulars.simulate import simulate as verb
 
-    _run(verb(kind, path, at, orders, json, customers))
+    _run(verb, kind, path, at, orders, json, customers)
 
 
 @app.command()
 def migrate() -> None:
     """Make the database of REGULARS_DATABASE fit for all services."""
-    from common.db.migrate import migrate as verb
-    from regulars.services import NAMES
+    from regulars.migrate import migrate_all as verb
 
-    settings = load_settings()
-    if settings.database is None:
-        typer.echo(
-            "regulars: REGULARS_DATABASE is not set; the embedded database is migrated by `regulars up`", err=True
-        )
-        sys.exit(1)
-    _run(verb(settings, NAMES))
+    _run(verb)
 
 
 @keys.command("create")
@@ -170,7 +169,7 @@ def create_key(
     """Make an API key and print it, this once."""
     from regulars.keys import create as verb
 
-    _run(verb(folder, shop, scope.split(",")))
+    _run(verb, folder, shop, scope.split(","))
 
 
 @letters.command("list")
@@ -182,7 +181,7 @@ def list_letters(
     """What could not be decoded or decided, and why."""
     from regulars.letters import show
 
-    _run(show(Home(folder), service, everything))
+    _run(show, Home(folder), service, everything)
 
 
 @letters.command("replay")
@@ -194,7 +193,7 @@ def replay_letters(
     """Put dead letters back on the road."""
     from regulars.letters import replay
 
-    _run(replay(Home(folder), service, ids))
+    _run(replay, Home(folder), service, ids)
 
 
 @app.command()
@@ -202,7 +201,7 @@ def doctor(folder: Folder = DEFAULT_FOLDER) -> None:
     """What is missing here, and how to get it."""
     from regulars.doctor import doctor as verb
 
-    _run(verb(folder))
+    _run(verb, folder)
 
 
 @app.command()

@@ -22,5 +22,5 @@ def read(kind: str, path: Path, until: datetime | None, orders: int | None) -> l
     """All events up to and including `until`, oldest first; ValueError when there is none."""
     events = READERS[kind](path, until, orders)
     if not events:
-        raise ValueError(f"nothing happened in {path} up to {until}")
+        raise ValueError(f"nothing happened in {path}" + (f" up to {until.isoformat()}" if until else ""))
     return events

@@ -23,6 +23,7 @@ from common.retry import Retry
 
 BATCH_EVENTS = 1_000
 ID_CHARS = 16
+DETAIL_MAX_CHARS = 200
 REQUEST_TIMEOUT_S = 60.0
 AGAIN = Retry(first_ms=200, factor=2.0, max_ms=5_000, max_tries=10)
 NDJSON = {"content-type": "application/x-ndjson", "content-encoding": "gzip"}
@@ -90,17 +91,26 @@ async def _post(client: httpx.AsyncClient, body: bytes) -> dict[str, Any]:
         attempt += 1
         try:
             response = await client.post("/v1/events", params={"historic": "true"}, content=body, headers=NDJSON)
-            if response.status_code not in (429, 503):
-                response.raise_for_status()
+            if response.is_success:
                 answer: dict[str, Any] = response.json()
                 return answer
-            fault = f"answered {response.status_code}"
+            fault = f"{response.status_code} {response.reason_phrase}: {_detail(response)}"
+            if response.status_code not in (429, 503):
+                raise OSError(f"{client.base_url} answered {fault}")
         except httpx.TransportError as error:
             fault = str(error)
         pause_s = AGAIN.next(attempt)
         if pause_s is None:
             raise OSError(f"{client.base_url} does not take events: {fault}; run the import again to go on")
         await asyncio.sleep(pause_s)
+
+
+def _detail(response: httpx.Response) -> str:
+    """What a problem+json says, or the beginning of whatever else stands before the system answered."""
+    try:
+        return str(response.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return response.text[:DETAIL_MAX_CHARS]
 
 
 def _inbound(event_id: str, source: str, customer_id: str, data: Data, time: datetime | None) -> dict[str, Any]:

@@ -13,13 +13,15 @@ from regulars.histories import read
 from regulars.simulation import Simulation
 
 console = Console()
+notes = Console(stderr=True)  # what is printed may be piped on: it is the answer and nothing else
 
 
-async def simulate(
+def simulate(
     kind: str, path: Path, at: datetime | None, orders: int | None, json: Path | None, customers: Path | None
 ) -> None:
     """Without `at`, up to the last event."""
     began = time.perf_counter()
+    notes.print(f"Reading {path} ...")
     events = read(kind, path, at, orders)
     read_s = time.perf_counter() - began
     answer = Simulation(load_shops(load_settings().shops)).run(events, at or events[-1].occurred_at.astimezone(UTC))
@@ -30,7 +32,7 @@ async def simulate(
         write_customers(answer, customers)
     if json is None and customers is None:
         console.print_json(data=summary(answer))
-    console.print(
+    notes.print(
         f"{len(events):,} events of {len(answer.customers):,} customers: read in {read_s:.1f} s, "
         f"lived through in {ran_s:.1f} s ({len(events) / ran_s:,.0f} events/s)"
     )

@@ -71,8 +71,12 @@ class Backend(Protocol):
     """One bus with two topics. `settle` returns when all that may be read can be read."""
 
     topics: tuple[str, str]
-    bus: Bus
-    store: Store
+
+    @property
+    def bus(self) -> Bus: ...
+
+    @property
+    def store(self) -> Store: ...
 
     async def write(self, *rows: Row) -> None:
         """Commits the rows in one transaction, and lets readers see them."""

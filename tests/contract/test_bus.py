@@ -3,6 +3,8 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
 from time import monotonic
 
 import pytest
@@ -271,19 +273,18 @@ async def test_what_is_in_hand_and_not_applied_is_above_the_marks(backend: Backe
 
 async def test_each_slot_belongs_to_one_member_and_both_topics_of_a_partition_to_the_same(backend: Backend) -> None:
     """Or two members would decide the same customer at once. Five members: 24 does not divide by it."""
-    async with member(backend) as a, member(backend) as b, member(backend) as c, member(backend) as d:
-        async with member(backend) as e:
-            readers = (a, b, c, d, e)
+    async with AsyncExitStack() as stack:
+        readers = [await stack.enter_async_context(member(backend)) for _ in range(5)]
 
-            async def shared_out() -> bool:
-                await asyncio.gather(*(reader.poll(1, 0.02) for reader in readers))
-                return sum(len(reader.marks) for reader in readers) == 2 * PARTITIONS and all(r.marks for r in readers)
+        async def shared_out() -> bool:
+            await asyncio.gather(*(reader.poll(1, 0.02) for reader in readers))
+            return sum(len(reader.marks) for reader in readers) == 2 * PARTITIONS and all(r.marks for r in readers)
 
-            await until(shared_out, "five members share the slots")
-            for reader in readers:
-                first, second = ({part for topic, part in reader.marks if topic == name} for name in backend.topics)
-                assert first == second
-                assert len(first) in (4, 5)
+        await until(shared_out, "five members share the slots")
+        for reader in readers:
+            first, second = ({part for topic, part in reader.marks if topic == name} for name in backend.topics)
+            assert first == second
+            assert len(first) in (4, 5)
 
 
 async def test_a_member_that_lost_its_partition_writes_nothing(backend: Backend) -> None:
@@ -360,11 +361,11 @@ async def test_members_come_and_go_while_messages_flow(backend: Backend) -> None
 
     async def come_and_go() -> None:
         for shift in (30, 60, 90):
-            await live(lambda until_step=shift: after(until_step))
+            await live(partial(after, shift))
 
     async with asyncio.timeout(2 * LONG_S), asyncio.TaskGroup() as tasks:
         tasks.create_task(live(when_all_is_applied))
-        tasks.create_task(live(lambda: after(70)))
+        tasks.create_task(live(partial(after, 70)))
         tasks.create_task(come_and_go())
         tasks.create_task(write())
     await all_applied(backend, backend.store)
@@ -424,8 +425,8 @@ async def test_a_message_ends_the_wait_at_once(backend: Backend) -> None:
 
 
 async def test_a_message_of_another_topic_wakes_nobody(memory: Backend) -> None:
-    async with memory.bus.subscribe("readers", memory.topics[:1], memory.store.load) as reader:
-        async with asyncio.TaskGroup() as tasks:
-            polling = tasks.create_task(reader.poll(MANY, 0.2))
-            await memory.write(row(memory, "not for you", topic=1))
-            assert await polling == []
+    reading = memory.bus.subscribe("readers", memory.topics[:1], memory.store.load)
+    async with reading as reader, asyncio.TaskGroup() as tasks:
+        polling = tasks.create_task(reader.poll(MANY, 0.2))
+        await memory.write(row(memory, "not for you", topic=1))
+        assert await polling == []

@@ -11,6 +11,7 @@ from aiokafka.errors import InvalidReplicationFactorError
 from common.bus import relay as relaying
 from common.bus.kafka import make_topics, open_publisher
 from common.bus.port import Mark, Subscription
+from common.db import outbox
 from common.db.outbox import Row
 from tests.contract.bus_backends import KafkaBackend, member, step
 from tests.contract.waiting import until
@@ -25,7 +26,7 @@ def rows(backend: KafkaBackend, first: int, count: int) -> list[Row]:
 async def write_only(backend: KafkaBackend, *written: Row) -> None:
     """Commits, and leaves the rest to the relay under test."""
     async with backend.writers.acquire() as connection, connection.transaction():
-        await relaying.outbox.write(connection, written)
+        await outbox.write(connection, written)
     for topic in backend.topics:
         backend.bell.ring(topic)
 
@@ -52,9 +53,10 @@ async def test_a_relay_killed_before_it_wrote_its_position_down_repeats_and_nobo
         raise Died
 
     await write_only(kafka, *rows(kafka, 0, 100))
-    with monkeypatch.context() as patched, pytest.raises(Died):
+    with monkeypatch.context() as patched:
         patched.setattr(relaying, "tell_reader", die)
-        await kafka.settle()
+        with pytest.raises(Died):
+            await kafka.settle()
     async with member(kafka) as reader:
         published = 0
 
@@ -72,7 +74,7 @@ async def test_a_relay_killed_before_it_wrote_its_position_down_repeats_and_nobo
 
 async def test_a_position_is_written_down_only_for_what_kafka_has(kafka: KafkaBackend) -> None:
     class Broken:
-        async def publish(self, messages: object) -> None:
+        async def publish(self, _: object) -> None:
             raise Died
 
     await write_only(kafka, *rows(kafka, 0, 10))

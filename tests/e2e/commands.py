@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -36,29 +36,42 @@ def until(look: Callable[[], T | None], what: str, within_s: float) -> T:
 class Command:
     """A `regulars` command that is running, or has ended."""
 
-    def __init__(self, folder: Path, *arguments: str, **settings: str) -> None:
+    def __init__(
+        self, folder: Path, *arguments: str, environment: Mapping[str, str] | None = None, **settings: str
+    ) -> None:
         """Starts it in the folder; `settings` are REGULARS_* variables, and none but these are set."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._says = folder / f"said-{time.monotonic_ns()}.txt"
+        number = time.monotonic_ns()
+        self._prints, self._notes = folder / f"printed-{number}.txt", folder / f"noted-{number}.txt"
         kept = {name: value for name, value in os.environ.items() if not name.startswith("REGULARS_")}
         given = {f"REGULARS_{name.upper()}": value for name, value in settings.items()}
         cache = {name: os.environ[name] for name in ("REGULARS_CACHE",) if name in os.environ}
-        with self._says.open("wb") as said:
+        with self._prints.open("wb") as printed, self._notes.open("wb") as noted:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "regulars", *arguments],
                 cwd=folder,
-                env={**kept, **cache, "COLUMNS": "80", **given},
+                env={**kept, **cache, "COLUMNS": "80", **given, **(environment or {})},
                 stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=subprocess.STDOUT,
+                stdout=printed,
+                stderr=noted,
                 start_new_session=True,  # a Ctrl-C of whoever runs the tests is not its Ctrl-C
             )
         self.process = psutil.Process(self._process.pid)
 
     @property
+    def printed(self) -> str:
+        """What it has written so far on its standard output."""
+        return self._prints.read_text(encoding="utf-8")
+
+    @property
+    def noted(self) -> str:
+        """What it has written so far on its standard error."""
+        return self._notes.read_text(encoding="utf-8")
+
+    @property
     def said(self) -> str:
-        """All that it has said so far, on both its outputs."""
-        return self._says.read_text(encoding="utf-8", errors="replace")
+        """All that it has said so far, the notes last."""
+        return self.printed + self.noted
 
     def send(self, number: signal.Signals) -> None:
         """Signals it alone, not what it started."""
@@ -89,18 +102,20 @@ class Command:
 
 
 @contextmanager
-def running(folder: Path, *arguments: str, **settings: str) -> Iterator[Command]:
+def running(
+    folder: Path, *arguments: str, environment: Mapping[str, str] | None = None, **settings: str
+) -> Iterator[Command]:
     """A command that has ended at the end of the context, whatever happens in it."""
-    command = Command(folder, *arguments, **settings)
+    command = Command(folder, *arguments, environment=environment, **settings)
     try:
         yield command
     finally:
         command.kill()
 
 
-def run(folder: Path, *arguments: str, **settings: str) -> tuple[int, str]:
+def run(folder: Path, *arguments: str) -> tuple[int, str]:
     """Runs a verb that ends by itself: its status and what it said."""
-    with running(folder, *arguments, **settings) as command:
+    with running(folder, *arguments) as command:
         return command.ended(RUN_TIMEOUT_S), command.said
 
 
@@ -116,9 +131,9 @@ class Up:
 
 
 @contextmanager
-def up(folder: Path, *arguments: str, **settings: str) -> Iterator[Up]:
+def up(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None, **settings: str) -> Iterator[Up]:
     """`regulars up` on a free port."""
-    with running(folder, "up", "--port", "0", *arguments, **settings) as command:
+    with running(folder, "up", "--port", "0", *arguments, environment=environment, **settings) as command:
         here = Up(command)
         try:
             yield here

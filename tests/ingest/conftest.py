@@ -1,13 +1,14 @@
 """Ingest as its app.py wires it, on a fresh database, behind its real routes."""
 
+import asyncio
 import json
 import re
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
+from types import MethodType
 from typing import Any, NamedTuple
 
-import asyncio
 import asyncpg
 import httpx
 import pytest
@@ -24,6 +25,7 @@ from common.shops import Shop
 from common.web.app import create_app
 from common.web.auth import KeyRing, create_key
 from ingest.app import open_service
+from ingest.flusher import Flusher
 
 SHOPS: Mapping[str, Shop] = {
     "shop": Shop("shop", "Asia/Shanghai", "CNY", "zh-CN"),
@@ -52,10 +54,7 @@ class Ingest(NamedTuple):
 
     pool: asyncpg.Pool
     client: httpx.AsyncClient
-    ready: Callable[[], str | None]
-
-
-Opened = Callable[..., AbstractAsyncContextManager[Ingest]]
+    flusher: Flusher
 
 
 def settings_for(database: str, **more: Any) -> Settings:
@@ -74,7 +73,9 @@ async def open_ingest(settings: Settings) -> AsyncIterator[Ingest]:
         app = create_app("test", [part.router], {part.name: part.ready}, settings.body_max_bytes)
         app.state.key_ring = KeyRing(part.pool, settings.internal_key)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
-            yield Ingest(part.pool, client, part.ready)
+            flusher = part.ready.__self__ if isinstance(part.ready, MethodType) else None
+            assert isinstance(flusher, Flusher)
+            yield Ingest(part.pool, client, flusher)
         for loop in loops:
             loop.cancel()
 
@@ -123,7 +124,7 @@ async def make_keys(database: str) -> Keys:
     return {name: {"Authorization": f"Bearer {key}"} for name, key in made.items()}
 
 
-def visit(id_: str, subject: str = "ann", **more: Any) -> dict[str, Any]:
+def visit(id_: Any, subject: Any = "ann", **more: Any) -> dict[str, Any]:
     """The smallest event there is."""
     return {"id": id_, "type": "visit", "subject": subject, **more}
 
@@ -136,8 +137,13 @@ def lines(events: Sequence[Any]) -> bytes:
 async def rows_of(source: asyncpg.Pool | asyncpg.Connection, query: str = SENT) -> list[Row]:
     """What stands in the outbox, in the order it is read."""
     found = await source.fetch(query, INGEST_EVENTS.name)
-    decoded = [(row["xid"], row["part"], _DECODER.decode(row["body"])) for row in found]
-    return [Row(xid, part, event) for xid, part, event in decoded if isinstance(event, Event)]
+    return [Row(row["xid"], row["part"], _decoded(row["body"])) for row in found]
+
+
+def _decoded(body: bytes) -> Event[Data]:
+    event = _DECODER.decode(body)
+    assert isinstance(event, Event), event
+    return event
 
 
 def watermarks(ticks: Sequence[Row], part: int = 0) -> list[Any]:

@@ -19,14 +19,43 @@ from tests.contract.event_strategies import values_of
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 HEARD = Decoder(EVENTS)
 TYPES = {kind.TYPE: kind for kind in FROM_SENDERS}
-FIELDS = ("id", "type", "subject", "source", "time", "shopid", "specversion", "traceparent", "data", "personal", "x\x00")
+FIELDS = (
+    "id",
+    "type",
+    "subject",
+    "source",
+    "time",
+    "shopid",
+    "specversion",
+    "traceparent",
+    "data",
+    "personal",
+    "x\x00",
+)
 # Values that come close to what is expected somewhere, and what no store takes.
 NEAR = st.sampled_from(
-    ["", "e1", "visit", "order.paid", "shop", "1.0", "2026-05-01T00:00:00Z", "CNY", "a\x00b", "\u2028", "13800138000", 0, -1, 1.5]
+    [
+        "",
+        "e1",
+        "visit",
+        "order.paid",
+        "shop",
+        "1.0",
+        "2026-05-01T00:00:00Z",
+        "CNY",
+        "a\x00b",
+        "\u2028",
+        "13800138000",
+        0,
+        -1,
+        1.5,
+    ]
 )
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20) | NEAR,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=8), inner, max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=8), inner, max_size=6)
+    ),
     max_leaves=12,
 )
 # Marks that occur in nothing but what they are planted in.

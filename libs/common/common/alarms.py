@@ -27,6 +27,7 @@ class Alarms:
         self._watermarks: dict[int, datetime] = {}
         self._floors: dict[int, datetime] = {}
         self._heard_at: dict[int, float] = {}
+        self._silent: set[int] = set()
         self._swept_at = time.monotonic()
 
     def hold(self, parts: Collection[int]) -> None:
@@ -52,12 +53,14 @@ class Alarms:
     def lose_patience(self) -> None:
         """There is nothing left to read: a partition silent for too long gets its watermark from the clock."""
         now = time.monotonic()
-        silent = [part for part, heard_at in self._heard_at.items() if now - heard_at > self._patience_s]
-        if silent:
-            forced = self._clock.now() - timedelta(seconds=self._patience_s)
-            log.warning("no tick: alarms go by the clock", service=self._service, parts=silent, watermark=forced)
-            metrics.ROAD_PATIENCE_USED.labels(self._service).inc(len(silent))
-            self.hear(dict.fromkeys(silent, forced))
+        silent = {part for part, heard_at in self._heard_at.items() if now - heard_at > self._patience_s}
+        forced = self._clock.now() - timedelta(seconds=self._patience_s)
+        for part in silent:
+            self._watermarks[part] = max(forced, self._watermarks.get(part, BEGINNING))
+        if begun := sorted(silent - self._silent):
+            log.warning("no tick: alarms go by the clock", service=self._service, parts=begun, watermark=forced)
+            metrics.ROAD_PATIENCE_USED.labels(self._service).inc(len(begun))
+        self._silent = silent
 
     def armed(self, part: int, wake_at: datetime | None) -> None:
         """A state was saved with this alarm."""

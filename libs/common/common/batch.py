@@ -11,6 +11,7 @@ from common.bus.dead_letters import DeadLetter
 from common.bus.port import Mark, Message, Slot
 from common.contracts.envelope import Data, Decoder, Event, Rejection, encode
 from common.contracts.ingest import Tick
+from common.contracts.work import TimerDue
 from common.db.states import Key, StateRow
 from common.decision import Aggregate, Stored
 from common.ids import partition_of
@@ -33,12 +34,13 @@ class Batch(Generic[S]):
     """The messages of one poll, sorted by customer, and what deciding them comes to."""
 
     def __init__(self, service: Service[S], codec: Codec[S], messages: Sequence[Message]) -> None:
-        self._service, self._codec = service, codec
+        self.service, self._codec = service, codec
         self.reached: dict[Slot, Mark] = {}
         self.watermarks: dict[int, datetime] = {}
         self.events: defaultdict[Key, list[tuple[str, Event[Data]]]] = defaultdict(list)  # with their topics
         self.letters: list[DeadLetter] = []
         self.saved: list[Saved[S]] = []
+        self.decided = 0  # events and timers whose decision did not fail
         for message in messages:
             self._sort_in(message)
 
@@ -55,19 +57,21 @@ class Batch(Generic[S]):
     def decide(self, key: Key, body: str | None, wake_before: datetime | None = None) -> None:
         """Decides what the batch holds for one customer, on its stored body; then its timers due before a watermark."""
         stored = self._codec.stored.decode(body) if body is not None else None
-        aggregate = Aggregate(self._service.name, self._service.decide, *key, stored)
+        aggregate = Aggregate(self.service.name, self.service.decide, *key, stored)
         for topic, event in self.events.get(key, ()):
             aggregate.take(event)
             self._bury(topic, key, aggregate)
         if wake_before is not None:
             aggregate.wake(wake_before)
-            self._bury(self._service.work.name, key, aggregate)
+            self._bury(self.service.work.name, key, aggregate)
+        self.decided += aggregate.decided
         if aggregate.stored is not None and aggregate.stored is not stored:
             self.saved.append(Saved(*key, aggregate.stored, tuple(aggregate.facts)))
 
     def _bury(self, topic: str, key: Key, aggregate: Aggregate[S]) -> None:
         for poison in aggregate.poison:
-            self.letters.append(DeadLetter(topic, "/".join(key), encode(poison.event), poison.reason))
+            came_from = self.service.work.name if isinstance(poison.event.data, TimerDue) else topic
+            self.letters.append(DeadLetter(came_from, "/".join(key), encode(poison.event), poison.reason))
         aggregate.poison.clear()
 
     def state_rows(self) -> list[StateRow]:

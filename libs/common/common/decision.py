@@ -84,6 +84,7 @@ class Aggregate(Generic[S]):
         self.stored = stored
         self.facts: list[Event[Data]] = []
         self.poison: list[Poison] = []
+        self.decided = 0  # occasions whose decision did not fail
 
     def take(self, event: Event[Data]) -> None:
         """Plays every timer due before the event, then decides the event (at equal times the event goes first)."""
@@ -147,6 +148,7 @@ class Aggregate(Generic[S]):
             event = self._event(occasion, occasion.cause, _due(what)) if isinstance(what, Timer) else what
             self.poison.append(Poison(event, Rejection("$", f"{type(error).__name__}: {error}")))
             return
+        self.decided += 1
         self.stored = Stored(decision.state, occasion.at, decision.timers, historic)
         for number, data in enumerate(decision.facts):
             event_id = derived_id(self._service, self.shop_id, self.customer_id, occasion.cause, str(number))

@@ -12,7 +12,7 @@ Whatever dies in between, the marks stand where the states stand.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -32,8 +32,9 @@ from common.db import marks, outbox, states
 from common.db.engine import is_outside
 from common.db.marks import Fenced
 from common.db.states import Key
-from common.retry import FOREVER, Retry
-from common.service import Service
+from common.ids import partition_of
+from common.retry import FOREVER, Retry, give_up_if_stopped
+from common.service import Service, refusing
 from common.settings import Settings
 from common.telemetry import metrics
 
@@ -70,6 +71,7 @@ class Road(Generic[S]):
                 async with self._bus.subscribe(self._service.name, self._topics, self._load_marks) as subscription:
                     await self._consume(subscription)
             except Exception as error:  # noqa: BLE001 - the one seam to broker and database
+                give_up_if_stopped(error)
                 attempt = 1 if self._fault is None else attempt + 1
                 self._fault = f"{type(error).__name__}: {error}"
                 log.warning("subscription failed", service=self._service.name, reason=self._fault)
@@ -96,57 +98,75 @@ class Road(Generic[S]):
 
     async def _apply_or_bury(self, messages: list[Message], subscription: Subscription, alarms: Alarms) -> None:
         """Applies the batch; when the fault is in it, message by message, to bury the one at fault and go on."""
-        if await self._tried(messages, subscription, alarms) is None:
+        polled = dict(subscription.marks)  # what they were then: of a slot lost and gained again, the batch is void
+        if await self._tried(self._apply(messages, polled, subscription, alarms)) is None:
             return
         for message in messages:
-            if fault := await self._tried([message], subscription, alarms):
+            if fault := await self._tried(self._apply([message], polled, subscription, alarms)):
                 batch = Batch(self._service, self._codec, ())
+                batch.reached[message.slot] = message.mark
                 batch.letters.append(DeadLetter(message.topic, message.key, message.body, fault))
-                await self._commit(batch, {message.slot: message.mark}, {}, subscription, alarms)
+                await self._commit(batch, polled, {}, subscription, alarms)
 
-    async def _tried(self, messages: Sequence[Message], subscription: Subscription, alarms: Alarms) -> Rejection | None:
-        """Applies the messages; a fault of theirs comes back, one of the outside is raised."""
+    @staticmethod
+    async def _tried(work: Awaitable[None]) -> Rejection | None:
+        """Does the work; a fault of what is in it comes back, one of the outside is raised."""
         try:
-            await self._apply(messages, subscription, alarms)
+            await work
         except Exception as error:
             if isinstance(error, Fenced) or is_outside(error):
                 raise
             return Rejection("$", f"{type(error).__name__}: {error}")
         return None
 
-    async def _apply(self, messages: Sequence[Message], subscription: Subscription, alarms: Alarms) -> None:
+    async def _apply(
+        self, messages: Sequence[Message], polled: dict[Slot, Mark], subscription: Subscription, alarms: Alarms
+    ) -> None:
         batch = Batch(self._service, self._codec, messages)
-        await self._commit(batch, batch.reached, dict.fromkeys(batch.events), subscription, alarms)
+        await self._commit(batch, polled, dict.fromkeys(batch.events), subscription, alarms)
         alarms.hear(batch.watermarks)
 
     async def _wake(self, subscription: Subscription, alarms: Alarms) -> None:
-        """Wakes at most one batch of customers whose alarms the watermarks have passed."""
+        """Wakes at most one batch of customers whose alarms the watermarks have passed; customer by customer when
+        what comes of it cannot be saved, to bury the timers at fault and go on."""
         if not (windows := alarms.windows()):
             return
         async with self._pool.acquire() as connection:
             found = await states.due(connection, windows, self._settings.batch_max_messages)
         if found:
-            slots = {(self._topics[0], part) for _, part, _ in found}  # held, not moved: only their owner may wake
-            held = {slot: subscription.marks.get(slot, Mark(0, 0)) for slot in slots}
             wakes = {key: windows[part][1] for key, part, _ in found}
-            await self._commit(Batch(self._service, self._codec, ()), held, wakes, subscription, alarms)
+            if await self._tried(self._wake_up(self._service, wakes, subscription, alarms)) is not None:
+                for key, watermark in wakes.items():
+                    alone = {key: watermark}
+                    if fault := await self._tried(self._wake_up(self._service, alone, subscription, alarms)):
+                        await self._wake_up(refusing(self._service, fault.reason), alone, subscription, alarms)
             self._count_alarms([wake_at for *_, wake_at in found])
         alarms.claimed(windows, {part: wake_at for _, part, wake_at in found})
+
+    async def _wake_up(
+        self, service: Service[S], wakes: Mapping[Key, datetime], subscription: Subscription, alarms: Alarms
+    ) -> None:
+        batch = Batch(service, self._codec, ())
+        for key in wakes:
+            slot = self._topics[0], partition_of(*key)  # held, not moved: only their owner may wake
+            batch.reached[slot] = subscription.marks.get(slot, Mark(0, 0))
+        await self._commit(batch, dict(batch.reached), wakes, subscription, alarms)
 
     async def _commit(
         self,
         batch: Batch[S],
-        reached: Mapping[Slot, Mark],
+        polled: dict[Slot, Mark],
         customers: Mapping[Key, datetime | None],
         subscription: Subscription,
         alarms: Alarms,
     ) -> None:
-        """The one transaction. `customers` are those to decide, each with the watermark to wake it at, if any."""
+        """The one transaction. `polled` are the marks it starts from, and afterwards those it has reached; `customers`
+        are those to decide, each with the watermark to wake it at, if any."""
         began = time.perf_counter()
-        if lost := reached.keys() - subscription.marks.keys():
+        if lost := batch.reached.keys() - subscription.marks.keys():
             raise Fenced(f"{len(lost)} partitions were given to another member")
         async with self._pool.acquire() as connection, connection.transaction():
-            await marks.move(connection, {slot: (subscription.marks[slot], mark) for slot, mark in reached.items()})
+            await marks.move(connection, {slot: (polled[slot], mark) for slot, mark in batch.reached.items()})
             bodies = await states.load(connection, list(customers))
             for key, wake_before in customers.items():
                 batch.decide(key, bodies.get(key), wake_before)
@@ -155,10 +175,11 @@ class Road(Generic[S]):
             now = self._clock.now()
             await states.save(connection, rows)
             if batch.saved:
-                await self._service.project(connection, batch.saved)
+                await batch.service.project(connection, batch.saved)
             await outbox.write(connection, facts + [dead_letters.announce(letter, now) for letter in batch.letters])
             await dead_letters.keep(connection, batch.letters, now)
-        subscription.advance(reached)
+        polled |= batch.reached
+        subscription.advance(batch.reached)
         for *_, part, _, wake_at in rows:
             alarms.armed(part, wake_at)
         if facts:
@@ -177,10 +198,7 @@ class Road(Generic[S]):
             metrics.ROAD_DEAD_LETTERS.labels(name, letter.topic).inc()
         if live := [event.received_at for event in events if not event.historic]:
             metrics.ROAD_LAG_SECONDS.labels(name).set((self._clock.now() - max(live)).total_seconds())
-        if batch.saved:
-            self._dead_in_a_row = 0
-        else:
-            self._dead_in_a_row += len(batch.letters)
+        self._dead_in_a_row = 0 if batch.decided else self._dead_in_a_row + len(batch.letters)
 
     def _count_alarms(self, due: Sequence[datetime]) -> None:
         now = self._clock.now()

@@ -1,5 +1,6 @@
 """When to try again: a policy is a value, and whoever uses it does the waiting."""
 
+import asyncio
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -29,3 +30,11 @@ class Retry:
         except OverflowError:
             pause_ms = self.max_ms
         return pause_ms * (1 - self.jitter * crc32(f"{key}/{attempt}".encode()) / 2**32) / 1000
+
+
+def give_up_if_stopped(error: Exception) -> None:
+    """For a loop that tries for ever: raises CancelledError when its task was asked to stop and the error came of
+    ending (a connection that is gone cannot be given back in order). Else the loop would have swallowed the stop."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError from error

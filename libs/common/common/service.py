@@ -1,7 +1,7 @@
 """What makes a service: everything else about it is the road, the same for all."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
@@ -9,7 +9,7 @@ from msgspec import Struct
 from common.contracts.envelope import Data, Event
 from common.contracts.topics import Topic
 from common.db.engine import Connection
-from common.decision import Decide, Stored
+from common.decision import Decide, Decision, Occasion, Stored
 
 S = TypeVar("S")
 
@@ -41,3 +41,16 @@ class Service(Generic[S]):
     state: type[S]
     decide: Decide[S]
     project: Project[S] = project_nothing
+
+
+class CannotSave(Exception):
+    """What a timer led to could not be saved."""
+
+
+def refusing(service: Service[S], reason: str) -> Service[S]:
+    """The same service, but every timer fails: it leaves its state and becomes a dead letter with this reason."""
+
+    def refuse(_: S | None, __: Occasion) -> Decision[S]:
+        raise CannotSave(reason)
+
+    return replace(service, decide=refuse, project=project_nothing)

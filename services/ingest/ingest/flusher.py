@@ -8,6 +8,7 @@ nothing received before W can still come. No ingest process needs to know of ano
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
 
@@ -115,10 +116,9 @@ class Flusher:
                 submission.done.set_result(fresh)
 
     async def _wait_for_arrival(self, timeout_s: float) -> None:
-        try:
-            await asyncio.wait_for(self._arrived.wait(), timeout_s)
-        except TimeoutError:
-            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):  # not wait_for: it drops a cancellation that comes with an arrival
+                await self._arrived.wait()
         self._arrived.clear()
 
     def _take(self) -> list[Submission]:

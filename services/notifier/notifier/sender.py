@@ -10,7 +10,6 @@ unfinished after its lease (a crash) is in doubt: a message at most once then fa
 with the same key. Names and addresses live in memory only, from 2 to 3.
 """
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import structlog
 
-from common.bus.bell import Bell
+from common.bus.bell import Bell, wait
 from common.clock import Clock
 from common.contracts.envelope import Data, Event
 from common.contracts.notifier import DeliveryAttempted
@@ -96,12 +95,8 @@ class Sender:
                     attempt = 0
                     continue
                 attempt += 1
-                try:
-                    await asyncio.wait_for(rung.wait(), LOOK.next(attempt))
+                if await wait(rung, LOOK.next(attempt) or 0):
                     attempt = 0
-                except TimeoutError:
-                    pass
-                rung.clear()
 
     async def _tried_round(self) -> int:
         try:

@@ -15,7 +15,7 @@ NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 AMOUNT = {"amount_minor": 1250, "currency": "CNY"}
 
 
-def sent(data: Any = None, type_: str = "order.placed", **attributes: Any) -> dict[str, Any]:
+def sent(data: Any = None, type_: Any = "order.placed", **attributes: Any) -> dict[str, Any]:
     """An order as a sender tells it; what is given replaces an attribute, `...` leaves it out."""
     order = {"order_id": "o1", "amount": AMOUNT} if data is None else data
     event = {"id": "e1", "type": type_, "subject": "ann", "time": "2026-05-01T19:30:00+08:00", "data": order}
@@ -63,14 +63,14 @@ def test_what_may_be_left_out() -> None:
 
 
 def test_the_edges_of_what_is_taken() -> None:
-    assert taken(sent({"order_id": "o", "amount": {"amount_minor": 0, "currency": "CNY"}}))
-    assert taken(sent({"order_id": "o", "amount": {"amount_minor": 10**13, "currency": "CNY"}}))
-    assert taken(sent({"order_id": "o", "amount": AMOUNT, "items": [{"item_id": "i"}] * 500}))
-    assert taken(sent(id="x" * 128))
-    assert taken(sent(time="2026-05-02T12:00:00Z"))  # a day ahead
-    assert taken(sent(time=(NOW - timedelta(days=3653)).isoformat()))
-    assert taken(sent(time="1970-01-01T00:00:00Z"), historic=True)
-    assert taken(sent(time="2026-05-01T12:00:00Z"), historic=True)
+    taken(sent({"order_id": "o", "amount": {"amount_minor": 0, "currency": "CNY"}}))
+    taken(sent({"order_id": "o", "amount": {"amount_minor": 10**13, "currency": "CNY"}}))
+    taken(sent({"order_id": "o", "amount": AMOUNT, "items": [{"item_id": "i"}] * 500}))
+    taken(sent(id="x" * 128))
+    taken(sent(time="2026-05-02T12:00:00Z"))  # a day ahead
+    taken(sent(time=(NOW - timedelta(days=3653)).isoformat()))
+    taken(sent(time="1970-01-01T00:00:00Z"), historic=True)
+    taken(sent(time="2026-05-01T12:00:00Z"), historic=True)
 
 
 @pytest.mark.parametrize("kind", FROM_SENDERS)
@@ -87,8 +87,7 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("nothing", b"", "$", "Input data was truncated"),
     ("cut off", b'{"id": "e1", "ty', "$", "Input data was truncated"),
     ("a trailing comma", b'{"id": "e1",}', "$", "JSON is malformed: trailing comma in object (byte 12)"),
-    ("two events", b'{"id":"1","type":"visit","subject":"c"}\n{}', "$", "JSON is malformed: trailing characters (byte 41); "
-     "to send several events, see the content-type application/x-ndjson"),
+    ("two events", b'{"id":"1","type":"visit","subject":"c"}\n{}', "$", "JSON is malformed: trailing characters (byte 41)"),
     ("not UTF-8", b'{"id": "\xd5\xc5\xc8\xfd"}', "$", "not UTF-8"),
     ("half a surrogate pair", b'{"id": "\\ud800"}', "$", "Input data was truncated"),
     ("no object", [], "$", "Expected `object`, got `array`"),
@@ -106,13 +105,15 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("no subject", sent(subject=...), "$.subject", "missing"),
     ("no data", sent(data={}, type_="order.paid"), "$.data.order_id", "missing"),
     ("a field of data missing", sent({"order_id": "o"}), "$.data.amount", "missing"),
-    ("a field of money missing", sent({"order_id": "o", "amount": {"currency": "CNY"}}), "$.data.amount.amount_minor", "missing"),
+    ("a field of money missing", sent({"order_id": "o", "amount": {"currency": "CNY"}}), "$.data.amount.amount_minor",
+     "missing"),
 
     ("a typo", sent(tiem="2026-05-01T12:00:00Z"), "$.tiem", "unknown field"),
     ("a typo in data", sent({"order_id": "o", "amount": AMOUNT, "itmes": []}), "$.data.itmes", "unknown field"),
-    ("a typo in money", sent({"order_id": "o", "amount": AMOUNT | {"minor": 1}}), "$.data.amount.minor", "unknown field"),
-    ("a typo in an item", sent({"order_id": "o", "amount": AMOUNT, "items": [{"item_id": "i"}, {"item_id": "i", "qty": 1}]}),
-     "$.data.items[1].qty", "unknown field"),
+    ("a typo in money", sent({"order_id": "o", "amount": AMOUNT | {"minor": 1}}), "$.data.amount.minor",
+     "unknown field"),
+    ("a typo in an item", sent({"order_id": "o", "amount": AMOUNT, "items": [{"item_id": "i"}, {"n": 1}]}),
+     "$.data.items[1].n", "unknown field"),
     ("a typo in personal", sent(personal={"phon": "1"}), "$.personal.phon", "unknown field"),
 
     ("an id of the wrong type", sent(id=17), "$.id", "Expected `str`, got `int`"),
@@ -137,7 +138,8 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("XML", sent(datacontenttype="text/xml"), "$.datacontenttype", "expected application/json"),
 
     ("an unknown shop", sent(shopid="nowhere"), "$.shopid", "unknown shop: the key is for 'shop'"),
-    ("a time without an offset", sent(time="2026-05-01T12:00:00"), "$.time", "Expected `datetime` with a timezone component"),
+    ("a time without an offset", sent(time="2026-05-01T12:00:00"), "$.time",
+     "Expected `datetime` with a timezone component"),
     ("a time in milliseconds", sent(time=1777636800000), "$.time", "Expected `datetime | null`, got `int`"),
     ("a date", sent(time="2026-05-01"), "$.time", "Invalid RFC3339 encoded datetime"),
     ("older than ten years", sent(time="2016-04-30T11:59:59Z"), "$.time",
@@ -148,7 +150,8 @@ BAD: list[tuple[str, Any, str, str]] = [
      "out of range: 2016-04-30T12:00:00+00:00 to 2026-05-02T12:00:00+00:00"),
     ("the last year of all", sent(time="9999-12-31T23:59:59-23:59"), "$.time",
      "out of range: 2016-04-30T12:00:00+00:00 to 2026-05-02T12:00:00+00:00"),
-    ("history's end outside an import", sent({}, type_="history.ended"), "$.type", "history.ended belongs to an import"),
+    ("history's end outside an import", sent({}, type_="history.ended"), "$.type",
+     "history.ended belongs to an import"),
 ]
 # fmt: on
 
@@ -225,7 +228,9 @@ def test_contact_data_is_no_subject(subject: str) -> None:
     assert refused(sent(subject=subject)) == ("$.subject", reason)
 
 
-@pytest.mark.parametrize("subject", ["10001", "20138001380001", "u13800138000", "0000366f3b9a7992", "张三", "a/b:c+d", "*"])
+@pytest.mark.parametrize(
+    "subject", ["10001", "20138001380001", "u13800138000", "0000366f3b9a7992", "张三", "a/b:c+d", "*"]
+)
 def test_other_ids_are_subjects(subject: str) -> None:
     assert taken(sent(subject=subject)).event.customer_id == subject
 
@@ -250,7 +255,10 @@ def test_no_id_holds_a_nul(event: Any, path: str) -> None:
 @pytest.mark.parametrize(
     ("event", "path"),
     [
-        (sent({"order_id": "o", "amount": AMOUNT, "items": [{"item_id": "i", "name": f"a{NUL}"}]}), "$.data.items[0].name"),
+        (
+            sent({"order_id": "o", "amount": AMOUNT, "items": [{"item_id": "i", "name": f"a{NUL}"}]}),
+            "$.data.items[0].name",
+        ),
         (sent({"order_id": "o", "reason": f"a{NUL}"}, type_="order.cancelled"), "$.data.reason"),
         (sent({"city": "Hang\nzhou"}, type_="customer.updated"), "$.data.city"),
         (sent({"category": BELL}, type_="visit"), "$.data.category"),

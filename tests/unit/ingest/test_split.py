@@ -44,7 +44,10 @@ def test_each_line_is_an_event() -> None:
 
 
 def test_a_bad_line_is_one_bad_event() -> None:
-    assert events_of(b'{"id": "1"}\n{"id":\n{"id": "3"}', NDJSON) == (False, [b'{"id": "1"}', b'{"id":', b'{"id": "3"}'])
+    assert events_of(b'{"id": "1"}\n{"id":\n{"id": "3"}', NDJSON) == (
+        False,
+        [b'{"id": "1"}', b'{"id":', b'{"id": "3"}'],
+    )
 
 
 @pytest.mark.parametrize(
@@ -63,12 +66,16 @@ def test_content_types_that_mean_json(content_type: str) -> None:
     assert events_of(b'[{"id": "1"}]', content_type) == (False, [b'{"id": "1"}'])
 
 
-@pytest.mark.parametrize("content_type", [NDJSON, "application/ndjson", "application/jsonl", "application/x-ndjson;charset=x"])
+@pytest.mark.parametrize(
+    "content_type", [NDJSON, "application/ndjson", "application/jsonl", "application/x-ndjson;charset=x"]
+)
 def test_content_types_that_mean_lines(content_type: str) -> None:
     assert events_of(b"{}\n{}", content_type) == (False, [b"{}", b"{}"])
 
 
-@pytest.mark.parametrize("content_type", ["text/csv", "multipart/form-data; boundary=x", "application/xml", "json", "*/*"])
+@pytest.mark.parametrize(
+    "content_type", ["text/csv", "multipart/form-data; boundary=x", "application/xml", "json", "*/*"]
+)
 def test_other_content_types_are_not_guessed_at(content_type: str) -> None:
     reason = f"content-type {content_type.partition(';')[0]!r}: expected application/json or application/x-ndjson"
     assert fault_of(split(b"{}", content_type, LIMIT)) == ("unsupported", reason)

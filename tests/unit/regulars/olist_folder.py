@@ -1,9 +1,13 @@
 """Hand-made folders of Olist files: a few orders and reviews, written as the real ones are (CRLF-free, quoted)."""
 
 import csv
+import random
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
+
+REVIEWED_SHARE = 0.5
 
 NAMES = {
     "customers": "customer_id customer_unique_id customer_zip_code_prefix customer_city customer_state",
@@ -65,3 +69,26 @@ def path_of(folder: Path, name: str) -> Path:
 def _file(folder: Path, name: str, rows: Iterable[tuple[str, ...]]) -> None:
     with path_of(folder, name).open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([NAMES[name].split(), *rows])
+
+
+def random_rows(seed: int, orders: int) -> list[Order | Review]:
+    """A shop of two years with about two orders a person: the same seed, the same rows."""
+    rng = random.Random(seed)
+    rows: list[Order | Review] = []
+    for number in range(orders):
+        at = datetime(2016, 10, 1) + timedelta(seconds=rng.randrange(690 * 86_400))  # noqa: DTZ001 - naive local times
+        times: list[str] = []
+        for hours in (0, 30, 70, 300):
+            at += timedelta(seconds=rng.randrange(hours * 3_600 + 1))
+            times.append(f"{at:%Y-%m-%d %H:%M:%S}")
+        known = rng.choice((1, 2, 3, 4, 4, 4, 4))  # so many of its times
+        placed, paid, carrier, delivered = (*times[:known], "", "", "", "")[:4]
+        status = rng.choice(("delivered", "delivered", "delivered", "canceled", "unavailable", "shipped"))
+        amounts = tuple(f"{rng.randrange(90_000) / 100:.2f}" for _ in range(rng.choice((1, 1, 1, 2, 0))))
+        name = f"o{number:05d}"
+        rows.append(
+            Order(name, placed, paid, carrier, delivered, status, f"p{rng.randrange(orders // 2):05d}", amounts)
+        )
+        if delivered and rng.random() < REVIEWED_SHARE:
+            rows.append(Review(name, delivered, rng.randrange(1, 6)))
+    return rows

@@ -30,8 +30,11 @@ class Bell:
                 self._waiting[topic].discard(event)
 
 
-async def wait(event: asyncio.Event, timeout_s: float) -> None:
-    """Until the bell rings, or the time is over."""
+async def wait(event: asyncio.Event, timeout_s: float) -> bool:
+    """Until the bell rings, or the time is over; whether it rang."""
     with suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), timeout_s)
+        async with asyncio.timeout(timeout_s):  # not wait_for: it drops a cancellation that comes with a ring
+            await event.wait()
+    rang = event.is_set()
     event.clear()
+    return rang

@@ -17,7 +17,7 @@ from common.bus.postgres import tell_reader
 from common.db import outbox
 from common.db.engine import Connection
 from common.ids import PARTITIONS
-from common.retry import FOREVER, Retry
+from common.retry import FOREVER, Retry, give_up_if_stopped
 from common.settings import Settings
 from common.telemetry import metrics
 
@@ -49,6 +49,7 @@ class Relay:
                     attempt = 0
                     await self.publish_all(connection, publisher)
             except Exception as error:  # noqa: BLE001 - the one seam to broker and database
+                give_up_if_stopped(error)
                 attempt += 1
                 log.warning("relay restarts", service=self._service, reason=f"{type(error).__name__}: {error}")
                 await asyncio.sleep(RESTART.next(attempt) or 0)

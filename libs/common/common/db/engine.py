@@ -40,6 +40,7 @@ _OUTSIDE = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # asyncpg's own confusion when the server dies in the middle of an answer
     asyncpg.PostgresConnectionError,
     asyncpg.InvalidTransactionStateError,
     asyncpg.TransactionRollbackError,

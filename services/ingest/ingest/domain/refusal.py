@@ -46,8 +46,6 @@ def refusal(error: Exception, under: str = "$") -> Rejection:
         return Rejection(path, FORMS.get(path.rpartition(".")[2], ID_FORM))
     if path.endswith(".amount_minor") and "got `float`" in reason:
         return Rejection(path, "expected an integer of minor units (cents, fen), got `float`")
-    if "trailing characters" in reason:
-        reason += "; to send several events, see the content-type application/x-ndjson"
     return Rejection(path, reason if reason.startswith(HARMLESS) else "invalid")
 
 

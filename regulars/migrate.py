@@ -1,0 +1,13 @@
+"""`regulars migrate`: makes the database of REGULARS_DATABASE fit for all services."""
+
+from common.db.migrate import migrate
+from common.settings import load_settings
+from regulars.services import NAMES
+
+
+async def migrate_all() -> None:
+    """Raises ValueError without REGULARS_DATABASE."""
+    settings = load_settings()
+    if settings.database is None:
+        raise ValueError("REGULARS_DATABASE is not set; the embedded database is migrated by `regulars up`")
+    await migrate(settings, NAMES)

@@ -1,0 +1,22 @@
+"""A real shop's history four ways (PostgreSQL; Kafka and five processes; simulation; recompute): nobody differs."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.kafka_fixture import StartKafka
+from tests.olist.check import check
+
+ORDERS = 20_000
+
+
+@pytest.mark.timeout(900)  # three minutes on two cores; other tests take their share
+async def test_no_customer_differs_between_four_ways(
+    olist: Path, start_kafka: StartKafka, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a broker of its own: the topics' names are fixed, and what other tests wrote there would be taken for ours."""
+    cluster = await start_kafka()
+    status = await check(olist, ORDERS, cluster.bootstrap)
+    said = capsys.readouterr().out
+    assert status == 0, said
+    assert "0 differences between four ways, 19,340 customers, 118,420 events" in said

@@ -1,0 +1,137 @@
+"""`regulars import` cut short, resumed, frozen, into a running system: it ends where the simulation of it ends."""
+
+import json
+import signal
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from regulars.olist import read
+from tests.e2e.commands import Command, run, running, until, up
+from tests.e2e.stored import simulated, stored_at_rest, stored_under
+from tests.unit.regulars.olist_folder import Order, path_of, random_rows, write
+
+UNTIL = "2018-06-01T00:00:00-03:00"
+ORDERS = 3_000
+SOME_LINES = 4_000  # of about 16,000
+STOP_WITHIN_S = 5.0
+ALL_WITHIN_S = 120.0
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of files of a shop that never was."""
+    return write(tmp_path_factory.mktemp("history") / "olist", *random_rows(seed=7, orders=ORDERS))
+
+
+def taken(folder: Path) -> int:
+    """How many lines the import in the folder says were taken."""
+    cursors = list((folder / ".regulars" / "imports").glob("*.json"))
+    return int(json.loads(cursors[0].read_text())["taken"]) if cursors else 0
+
+
+def in_the_middle(command: Command, folder: Path, more_than: int) -> int:
+    """Waits until some more is taken, and makes sure that it is not all."""
+    reached = until(lambda: taken(folder) if taken(folder) > more_than else None, "some lines are taken", ALL_WITHIN_S)
+    assert command.process.is_running()
+    assert "Everything is decided" not in command.said
+    return reached
+
+
+def test_an_import_goes_on_after_a_ctrl_c_and_after_kills(history: Path, tmp_path: Path) -> None:
+    arguments = ("import", "olist", str(history), "--until", UNTIL)
+    with running(tmp_path, *arguments) as command:
+        in_the_middle(command, tmp_path, SOME_LINES)
+        began = time.monotonic()
+        command.send(signal.SIGINT)
+        assert command.ended(STOP_WITHIN_S) == 130, command.said
+        assert time.monotonic() - began < STOP_WITHIN_S
+        assert "Traceback" not in command.said
+        assert command.said.rstrip().endswith("Stopped; the same import again goes on where it was.")
+    reached = taken(tmp_path)
+
+    with running(tmp_path, *arguments) as command:  # killed while it sends
+        command.until_said(rf"events; {reached:,} of [\d,]+ lines were taken before")
+        in_the_middle(command, tmp_path, reached + SOME_LINES)
+        command.kill()
+
+    with running(tmp_path, *arguments) as command:  # killed while it decides what was sent
+        command.until_said(r"[\d,]+ accepted, [\d,]+ duplicate, 0 rejected", ALL_WITHIN_S)
+        command.kill()
+
+    status, said = run(tmp_path, *arguments)
+    assert status == 0, said
+    events = read(history, datetime.fromisoformat(UNTIL))
+    lines = len(events) + len({event.customer_id for event in events})
+    assert f"{len(events):,} events; {lines:,} of {lines:,} lines were taken before" in " ".join(said.split())
+    assert "Everything is decided" in said
+
+    wanted = simulated(events, datetime.fromisoformat(UNTIL), tmp_path)
+    assert len(wanted) > 1_000
+    assert {row["activity"] for row in wanted.values()} == {"", "active", "stimulate", "winback", "lost"}
+    assert stored_at_rest(tmp_path / ".regulars", tmp_path) == wanted
+
+
+def test_an_import_into_a_running_system_tells_nobody(tmp_path: Path) -> None:
+    """And its end brings everything up to now: whoever has not bought for long is lost, though no event says so."""
+    history = write(tmp_path / "olist", *random_rows(seed=3, orders=200))
+    with up(tmp_path) as here:
+        status, said = run(tmp_path, "import", "olist", str(history))
+        assert status == 0, said
+        told = json.loads((tmp_path / ".regulars" / "running.json").read_text())
+        events = read(history)
+        rows = stored_under(told["admin_database"], tmp_path)
+        assert rows == simulated(events, datetime.now(UTC), tmp_path)
+        assert {row["activity"] for row in rows.values()} == {"", "lost"}
+
+        status, key = run(tmp_path, "keys", "create", "--scope", "read,ingest,operate", "--shop", "olist")
+        assert status == 0
+        owner = {"X-API-Key": key.strip()}
+        assert here.client.get("/v1/messages/stats", headers=owner).json() == {"items": []}
+        assert here.client.get("/v1/mailbox", headers=owner).json()["items"] == []
+        assert here.client.get("/v1/events/refused", headers=owner).json()["items"] == []
+
+        # From another machine, whose folder knows of nothing: all of it is known here.
+        status, said = run(tmp_path / "else", "import", "olist", str(history), "--url", here.url, "--key", key.strip())
+        assert status == 0, said
+        lines = len(events) + len({event.customer_id for event in events})
+        assert f"0 accepted, {lines:,} duplicate, 0 rejected" in said
+
+        status, said = run(tmp_path, "import", "olist", str(history), "--url", here.url, "--key", "rk_nope")
+        assert status == 1
+        assert said.rstrip().endswith(
+            f"regulars: {here.url} answered 401 Unauthorized: This API key is unknown or revoked."
+        )
+        assert "Traceback" not in said
+
+        status, said = run(tmp_path, "import", "olist", str(history), "--until", UNTIL)
+        assert status == 1
+        assert "regulars: .regulars is in use: Regulars runs on it at" in said, "no other clock beside a running one"
+
+
+def test_a_folder_with_a_fault_is_told_in_one_line_and_starts_nothing(tmp_path: Path) -> None:
+    half = write(tmp_path / "olist", Order("o1", "2017-06-01 12:00:00"))
+    path_of(half, "orders").write_bytes(path_of(half, "orders").read_bytes()[:-5])
+    files = ", ".join(
+        f"olist_{name}_dataset.csv" for name in ("orders", "customers", "order_payments", "order_reviews")
+    )
+    for folder, message in (
+        ("olist", "olist_orders_dataset.csv is cut off: its last line has no end"),
+        ("nowhere", f"nowhere is not the Olist data set: {files} not found"),
+    ):
+        for verb in ("import", "simulate"):
+            assert run(tmp_path, verb, "olist", folder) == (1, f"regulars: {message}\n")
+    assert not (tmp_path / ".regulars").exists()
+
+
+def test_a_history_without_events_is_told_in_one_line(tmp_path: Path) -> None:
+    write(tmp_path / "olist")
+    assert run(tmp_path, "import", "olist", "olist") == (1, "regulars: nothing happened in olist\n")
+    write(tmp_path / "olist", Order("o1", "2017-06-01 12:00:00"))
+    arguments = ("simulate", "olist", "olist", "--at", "2017-06-01T11:59:59-03:00")
+    assert run(tmp_path, *arguments) == (
+        1,
+        "regulars: nothing happened in olist up to 2017-06-01T11:59:59-03:00\n",
+    )
