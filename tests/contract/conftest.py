@@ -12,6 +12,7 @@ from tests.contract.bus_backends import (
     open_kafka,
     open_postgres,
 )
+from tests.contract.road_stage import Stage, open_stage
 
 SHARE_OUT_EVERY_S = 0.05  # else a second of waiting at every change of members
 
@@ -51,3 +52,9 @@ def outboxed(request: pytest.FixtureRequest) -> PostgresBackend:
     """The buses that are written in transactions."""
     found: PostgresBackend = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.fixture
+async def stage(fresh_database: str) -> AsyncIterator[Stage]:
+    async with open_stage(fresh_database) as stage:
+        yield stage

@@ -252,11 +252,6 @@ async def test_an_event_the_database_refuses_costs_nobody_else(pool: asyncpg.Poo
     ]
     with capture_logs() as logged:
         async with pool.acquire() as holder, flushing(pool, settings) as flusher, asyncio.TaskGroup() as tasks:
-            capturing() as logged,
-            pool.acquire() as holder,
-            flusher_at_work as flusher,
-            asyncio.TaskGroup() as tasks,
-        ):
             transaction = holder.transaction()
             await transaction.start()
             await holder.execute(HOLD)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Generic, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from common.contracts.envelope import Data, Event, Rejection
 from common.contracts.ingest import HistoryEnded
@@ -57,6 +57,7 @@ class Stored(Struct, Generic[S], frozen=True, omit_defaults=True):
     at: datetime
     timers: tuple[Timer, ...] = ()
     historic: bool = False  # inside an import: alarms are not armed until history.ended
+    buried: tuple[Timer, ...] = ()  # dead letters by now: however long the state wants them, they do not go off again
 
     @property
     def wake_at(self) -> datetime | None:
@@ -114,7 +115,7 @@ class Aggregate(Generic[S]):
         if self.stored is None:
             return
         self._play(lambda timer: timer.due <= at)
-        self.stored = Stored(self.stored.state, at, self.stored.timers, historic=False)
+        self.stored = structs.replace(self.stored, at=at, historic=False)
 
     def _timers(self) -> tuple[Timer, ...]:
         return self.stored.timers if self.stored is not None else ()
@@ -135,7 +136,7 @@ class Aggregate(Generic[S]):
                 cause=derived_id(timer.kind, timer.key, timer.due.isoformat()),
             )
             others = tuple(t for t in self.stored.timers if t != timer)  # a decision re-arms what it still wants
-            self.stored = Stored(self.stored.state, self.stored.at, others, self.stored.historic)
+            self.stored = structs.replace(self.stored, timers=others)
             self._step(occasion, self.stored.historic, timer)
         raise AssertionError(f"{self._service}: more than {MAX_TIMERS_PLAYED} timers at one step")
 
@@ -145,14 +146,22 @@ class Aggregate(Generic[S]):
         try:
             decision = self._decide(state, occasion)
         except Exception as error:  # noqa: BLE001 - a pure function fails the same way at every try, so there is one
-            event = self._event(occasion, occasion.cause, _due(what)) if isinstance(what, Timer) else what
-            self.poison.append(Poison(event, Rejection("$", f"{type(error).__name__}: {error}")))
+            self._bury(occasion, what, Rejection("$", f"{type(error).__name__}: {error}"))
             return
         self.decided += 1
-        self.stored = Stored(decision.state, occasion.at, decision.timers, historic)
+        buried = tuple(t for t in decision.timers if t in self.stored.buried) if self.stored is not None else ()
+        timers = tuple(t for t in decision.timers if t not in buried)
+        self.stored = Stored(decision.state, occasion.at, timers, historic, buried)
         for number, data in enumerate(decision.facts):
             event_id = derived_id(self._service, self.shop_id, self.customer_id, occasion.cause, str(number))
             self.facts.append(self._event(occasion, event_id, data))
+
+    def _bury(self, occasion: Occasion, what: Event[Data] | Timer, reason: Rejection) -> None:
+        if isinstance(what, Timer):
+            assert self.stored is not None
+            self.stored = structs.replace(self.stored, buried=(*self.stored.buried, what))
+            what = self._event(occasion, occasion.cause, TimerDue(what.due, what.kind, what.key))
+        self.poison.append(Poison(what, reason))
 
     def _event(self, occasion: Occasion, event_id: str, data: Data) -> Event[Data]:
         return Event(
@@ -172,7 +181,3 @@ class Aggregate(Generic[S]):
 
 def _timer(data: TimerDue) -> Timer:
     return Timer(data.due, data.kind, data.key)
-
-
-def _due(timer: Timer) -> TimerDue:
-    return TimerDue(timer.due, timer.kind, timer.key)

@@ -84,7 +84,7 @@ class Decoder:
                 return Rejection("$.type", f"unknown event type {wire.type!r}")
             path = "$.data"
             data = data_decoder.decode(wire.data)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             return rejection(error, under=path)
         return Event(
             specversion=wire.specversion,

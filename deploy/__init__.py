@@ -1,0 +1,1 @@
+"""How the house is deployed; the Python in here only writes files."""

@@ -1,0 +1,94 @@
+"""The board of who runs the shop: customers, messages, points, and whether what the shop sends arrives."""
+
+from deploy.grafana.panels import Board, graph, largest, middle_and_tail, number, per_minute, share
+
+EVENTS = "regulars_ingest_events_total"
+FACTS = "regulars_road_facts_total"
+MESSAGES = "regulars_notifier_messages_total"
+
+SHOP = Board(
+    "regulars-shop",
+    "Regulars: the shop",
+    "now-24h",
+    (
+        (
+            "In this time",
+            (
+                number("Events", "What the shop told us, each counted once.", f'{EVENTS}{{outcome="accepted"}}'),
+                number("Refused", "Events that we could not take.", f'{EVENTS}{{outcome="rejected"}}'),
+                number("Moved on", "Changes of lifecycle or activity.", f'{FACTS}{{type="lifecycle.changed"}}'),
+                number("Journeys begun", "Customers who entered one.", f'{FACTS}{{type="journey.entered"}}'),
+                number("Messages", "What was handed to a channel.", f'{MESSAGES}{{outcome="sent"}}'),
+                number("Points earned", "How often they were credited.", f'{FACTS}{{type="points.earned"}}'),
+            ),
+        ),
+        (
+            "Customers",
+            (
+                graph(
+                    "Customers on the move",
+                    "Changes of lifecycle, activity and segments, a minute. A jump without a campaign is worth a look.",
+                    per_minute(f'{FACTS}{{service="segmentation"}}', "type"),
+                    stacked=True,
+                ),
+                graph(
+                    "Journeys",
+                    "Customers who enter and leave them, and what journeys ask for, a minute.",
+                    per_minute(f'{FACTS}{{service="journeys"}}', "type"),
+                ),
+                graph(
+                    "Points and tiers",
+                    "Credits, reversals and changes of tier, a minute.",
+                    per_minute(f'{FACTS}{{service="loyalty"}}', "type"),
+                    stacked=True,
+                ),
+            ),
+        ),
+        (
+            "Messages",
+            (
+                graph(
+                    "Messages by channel and outcome",
+                    "A minute. Suppressed is no fault: no consent, no address, or too many already.",
+                    per_minute(MESSAGES, "channel", "outcome"),
+                    stacked=True,
+                ),
+                graph(
+                    "Share that goes out",
+                    "Messages sent, of all that were not suppressed.",
+                    share(f'{MESSAGES}{{outcome="sent"}}', f'{MESSAGES}{{outcome!="suppressed"}}', "channel"),
+                    "percentunit",
+                ),
+                graph(
+                    "How late reminders are",
+                    "From the moment that something was due to its decision.",
+                    middle_and_tail("regulars_road_timer_lateness_seconds", "service"),
+                    "s",
+                ),
+            ),
+        ),
+        (
+            "What the shop sends",
+            (
+                graph(
+                    "Events",
+                    "A minute. Duplicates are harmless: platforms repeat themselves.",
+                    per_minute(EVENTS, "outcome"),
+                    stacked=True,
+                ),
+                graph(
+                    "Refused, by reason",
+                    "A minute. GET /v1/events/refused says which field of which event.",
+                    per_minute("regulars_ingest_rejections_total", "reason"),
+                    stacked=True,
+                ),
+                graph(
+                    "How far behind we are",
+                    "From an event's receipt to its decision, for the newest one; it stays as it was when none come.",
+                    largest("regulars_road_lag_seconds", "service"),
+                    "s",
+                ),
+            ),
+        ),
+    ),
+)
