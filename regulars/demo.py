@@ -3,12 +3,14 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shutil import rmtree
 from time import perf_counter
 from typing import Any
 
+import asyncpg
 import httpx
 from rich.console import Console
 from rich.live import Live
@@ -16,6 +18,7 @@ from rich.table import Table
 
 from common.clock import RealClock
 from common.house import House, running, until_stopped
+from common.settings import load_settings
 from regulars.demo_check import Check, checks
 from regulars.demo_shop import DAY, DAYS, HAPPENED, Sent, expect, plan
 from regulars.drain import drained
@@ -29,6 +32,7 @@ SEND_EVERY_S = 0.05
 LOOK_EVERY_S = 1.0
 TICK_MS = 100  # how late an alarm may be, which at this speed is hours of the shop's time; what it does is the same
 DRAIN_TIMEOUT_S = 60.0
+LATEST = "SELECT max((convert_from(body, 'UTF8')::json ->> 'receivedat')::timestamptz) FROM ingest.outbox"
 
 console = Console()
 
@@ -37,14 +41,18 @@ class Progress:
     """How far the demo came: kept in its folder, so that it goes on where it was."""
 
     def __init__(self, folder: Path, seed: int) -> None:
+        """Clears the folder of a demo that is over or of another seed. ValueError when something else stands in it."""
         self._path = folder / "demo.json"
         known = json.loads(self._path.read_text()) if self._path.exists() else {}
+        if not known and folder.exists() and any(folder.iterdir()):
+            raise ValueError(f"{folder} is not empty and holds no demo; name another folder with --data")
         if known.get("seed") != seed or known.get("over"):
-            if folder.exists():
+            with Home(folder).taken():  # not under the feet of one that is still up
                 rmtree(folder)
             known = {"seed": seed, "opened": _opening().isoformat(), "sent": 0, "offset_s": 0.0}
         self._known: dict[str, Any] = known
         folder.mkdir(parents=True, exist_ok=True)
+        self._write()
 
     @property
     def opened(self) -> datetime:
@@ -64,6 +72,10 @@ class Progress:
     def save(self, sent: int, now: datetime, over: bool = False) -> None:
         """Writes it down."""
         self._known |= {"sent": sent, "offset_s": (now - self.opened).total_seconds(), "over": over}
+        self._write()
+
+    def _write(self) -> None:
+        """Whole or not at all."""
         new = self._path.with_suffix(".new")
         new.write_text(json.dumps(self._known))
         new.replace(self._path)
@@ -76,10 +88,17 @@ def _opening() -> datetime:
 
 async def demo(folder: Path, seed: int, leave: bool) -> int:
     """Runs it; with `leave`, returns 0 if all checks hold, else 1; without, stays up until Ctrl-C."""
+    settings = load_settings()
+    if settings.database or settings.kafka:
+        raise ValueError("the demo has a database and a clock of its own: unset REGULARS_DATABASE and REGULARS_KAFKA")
     home, progress, sent = Home(folder), Progress(folder, seed), plan(seed)
-    times = (progress.reached, RealClock().now(), progress.opened + DAY * DAYS)
-    clock = f"accelerated:{FACTOR}@" + "@".join(time.isoformat() for time in times)
-    async with home.house(port=0, clock=clock, tick_ms=TICK_MS, tick_idle_ms=TICK_MS) as house:
+    async with AsyncExitStack() as stack:
+        place = await stack.enter_async_context(home.database(settings))
+        told = {"database": place.database, "admin_database": place.admin_database}
+        clock = _clock(progress, await _latest(admin_of(place)))
+        house = await stack.enter_async_context(
+            home.house(port=0, clock=clock, tick_ms=TICK_MS, tick_idle_ms=TICK_MS, **told)
+        )
         key = await home.owner_key(admin_of(house.settings), DEFAULT_SHOP)
         async with running(house, ALL, "Regulars demo") as url, asyncio.TaskGroup() as tasks:
             stopped = tasks.create_task(until_stopped())
@@ -97,6 +116,26 @@ async def demo(folder: Path, seed: int, leave: bool) -> int:
     return 0 if all(check.holds for check in found) else 1
 
 
+async def _latest(admin_database: str) -> datetime | None:
+    """The shop's time that ingest wrote down last."""
+    connection = await asyncpg.connect(admin_database)
+    try:
+        if await connection.fetchval("SELECT to_regclass('ingest.outbox')") is None:
+            return None
+        latest: datetime | None = await connection.fetchval(LATEST)
+        return latest
+    finally:
+        await connection.close()
+
+
+def _clock(progress: Progress, latest: datetime | None) -> str:
+    """Fast until the demo's last day is over. Begun again it goes on after all that was ever written, which is later
+    than what was saved: at this speed a stop takes hours, and a watermark once given must hold."""
+    begins = max(progress.reached, latest or progress.reached)
+    times = (begins, RealClock().now(), max(begins, progress.opened + DAY * DAYS))
+    return f"accelerated:{FACTOR}@" + "@".join(time.isoformat() for time in times)
+
+
 async def _run(house: House, url: str, key: str, progress: Progress, sent: list[Sent]) -> list[Check]:
     answers: dict[str, int] = {}
     async with httpx.AsyncClient(base_url=url, headers={"X-API-Key": key}, timeout=30) as client:
@@ -111,9 +150,11 @@ async def _run(house: House, url: str, key: str, progress: Progress, sent: list[
                 if perf_counter() - looked_at > LOOK_EVERY_S:
                     live.update(await _look(client, progress, answers, len(sent), house.clock.now()))
                     looked_at = perf_counter()
+            closing = progress.opened + DAY * DAYS - house.clock.now()
+            await asyncio.sleep(max(0.0, closing.total_seconds() / FACTOR))
             await drained(admin_of(house.settings), DRAIN_TIMEOUT_S)
             live.update(await _look(client, progress, answers, len(sent), house.clock.now()))
-    until = progress.opened + DAY * DAYS
+    until = house.clock.now()  # on a slow machine later than the last day: events are decided when they are received
     found = await checks(admin_of(house.settings), house.shops, DEFAULT_SHOP, sent, expect(sent), until)
     progress.save(len(sent), house.clock.now(), over=True)
     return found

@@ -33,6 +33,9 @@ POLL_S = 0.2
 TAKEN = "SELECT body FROM ingest.outbox WHERE topic = 'ingest.events.v1' AND key <> '' ORDER BY part, xid, id"
 STATES = "SELECT customer_id, body FROM {service}.states WHERE shop_id = $1"
 MESSAGES = "SELECT message_key, status FROM notifier.messages WHERE shop_id = $1 AND requested_at <= $2"
+NOTICES = (
+    "SELECT count(*) FROM notifier.messages WHERE shop_id = $1 AND journey = 'dispatch_notice' AND status = 'sent'"
+)
 LETTERS = "SELECT count(*) FROM {service}.dead_letters"
 POSTINGS = """
 SELECT count(*), coalesce(sum(CASE destination WHEN 'customer' THEN points ELSE -points END), 0),
@@ -61,6 +64,7 @@ async def checks(
             await _points(connection, shop_id, expected),
             await _ledger(connection),
             await _messages(connection, shops, shop_id, events, until),
+            await _notices(connection, shop_id, expected),
             await _letters(connection),
         ]
     finally:
@@ -138,6 +142,12 @@ def _wanted(shops: Shops, events: Sequence[Event[Data]], until: datetime) -> set
         told = [(fact.occurred_at, fact.data) for fact in aggregate.facts]
         keys |= {data.message_key for at, data in told if isinstance(data, MessageRequested) and at <= until}
     return keys
+
+
+async def _notices(connection: Connection, shop_id: str, expected: Expected) -> Check:
+    told = await connection.fetchval(NOTICES, shop_id)
+    found = f"{expected.dispatched:,} orders dispatched, {told:,} notices"
+    return Check("each dispatched order told, once", found, told == expected.dispatched)
 
 
 async def _letters(connection: Connection) -> Check:

@@ -78,7 +78,7 @@ async def _database(home: Home, settings: Settings) -> Finding:
 async def _kafka(settings: Settings) -> Finding:
     if settings.kafka:
         try:
-            await make_topics(settings.kafka, ())
+            await make_topics(settings.kafka, (), settings.kafka_replication)
         except Exception as error:  # noqa: BLE001 - as above
             return Finding("Kafka", f"{settings.kafka} does not answer: {error}", fine=False)
         return Finding("Kafka", f"{settings.kafka} answers", fine=True)

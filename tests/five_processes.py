@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import monotonic
+from typing import NoReturn
 
 import httpx
 
@@ -41,6 +42,13 @@ class Process:
         """Signals the process."""
         assert self._process is not None
         self._process.send_signal(number)
+
+    async def watch(self) -> NoReturn:
+        """Fails when it ends: to be run beside what would otherwise wait for it in vain."""
+        assert self._process is not None
+        while (status := self._process.poll()) is None:  # noqa: ASYNC110 - another process sets no event of ours
+            await asyncio.sleep(POLL_S)  # waits: for another process, which may end at any time
+        raise AssertionError(f"{self.name} ended with {status}:\n{self.log.read_text()[-4000:]}")
 
     async def ready(self) -> None:
         """Until it says that it is ready; its log, if it ends instead."""
@@ -83,7 +91,7 @@ async def five_processes(
         "REGULARS_LOG_LEVEL": "warning",
         **more,
     }
-    processes = {name: Process(name, environment, folder / f"{name}.log") for name in NAMES}
+    processes: dict[str, Process] = {name: Process(name, environment, folder / f"{name}.log") for name in NAMES}
     for process in processes.values():
         process._environment["REGULARS_INGEST_URL"] = processes["ingest"].url
         process.start()

@@ -1,1 +1,1 @@
-"""The recipes of deploy/ and beside it: read as Docker, Compose, Kubernetes, Prometheus and Grafana read them, and run."""
+"""The recipes for deployment, read by the tools that they are for, and run: images, Compose, Kubernetes, monitoring."""

@@ -28,9 +28,7 @@ def olist(tmp_path_factory: pytest.TempPathFactory) -> Path:
         cannot_check("set OLIST to the folder with its CSV files")
     tar = shutil.which("tar")
     if tar is None or shutil.which("zstd") is None:
-        cannot_check(
-            "its archive is packed with tar and zstd, which are not both installed: install them, or set OLIST to a folder"
-        )
+        cannot_check("tar and zstd, which unpack its archive, are not both installed; or set OLIST to a folder")
     folder = tmp_path_factory.mktemp("olist")
     subprocess.run([tar, "--zstd", "-xf", ARCHIVE, "-C", folder], check=True, timeout=UNPACK_TIMEOUT_S)
     return next(folder.rglob("olist_orders_dataset.csv")).parent

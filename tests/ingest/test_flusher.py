@@ -23,7 +23,7 @@ from ingest.domain.accept import Accepted, Personal
 from ingest.flusher import EDGE, Flusher
 from ingest.vault import Vault
 from tests.contract.waiting import until
-from tests.ingest.conftest import MASTER_KEY, TICKS, Keys, open_ingest, rows_of, settings_for, visit, watermarks
+from tests.ingest.conftest import MASTER_KEY, TICKS, Ingest, Keys, open_ingest, rows_of, settings_for, visit, watermarks
 
 HOLD = "LOCK TABLE ingest.seen IN ACCESS EXCLUSIVE MODE"  # whoever holds it, no flush goes on
 BLOCKED = """
@@ -149,6 +149,22 @@ async def test_the_same_events_from_three_senders_through_two_ingests(settings: 
     assert answered_new == 600
     assert len(rows) == 600
     assert {row.event.id for row in rows} == {event["id"] for event in events}
+
+
+async def test_who_brings_the_same_in_opposite_order_blocks_nobody(settings: Settings, keys: Keys) -> None:
+    """Two ingests that note the same ids, and make keys for the same people, at the same time."""
+    events = [visit(f"e{n}", f"c{n % 500}", personal={"name": f"n{n}"}) for n in range(2_000)]
+
+    async with open_ingest(settings) as one, open_ingest(settings) as two:
+
+        async def send(ingest: Ingest, mine: list[dict[str, Any]]) -> int:
+            answer = await ingest.client.post("/v1/events", json=mine, headers=keys["sender"])
+            assert answer.status_code == 202, answer.text
+            return int(answer.json()["accepted"])
+
+        new = await asyncio.gather(send(one, events), send(two, events[::-1]))
+        assert sum(new) == 2_000
+        assert sorted(await ids(one.pool)) == sorted(event["id"] for event in events)
 
 
 async def test_one_connections_events_keep_their_order(settings: Settings, keys: Keys) -> None:

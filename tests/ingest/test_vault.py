@@ -23,6 +23,10 @@ COPY_SEALED = """
 UPDATE vault v SET sealed = s.sealed FROM vault s
 WHERE (v.shop_id, v.customer_id, v.field) = ($1, $2, $3) AND (s.shop_id, s.customer_id, s.field) = ($4, $5, $6)
 """
+COPY_KEY = """
+UPDATE vault_keys v SET wrapped_key = s.wrapped_key FROM vault_keys s
+WHERE (v.shop_id, v.customer_id) = ($1, $2) AND (s.shop_id, s.customer_id) = ($3, $4)
+"""
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 
 
@@ -79,12 +83,9 @@ async def test_a_value_opens_in_its_own_place_only(pool: asyncpg.Pool, vault: Va
             assert await connection.execute(COPY_SEALED, *to, *source) == "UPDATE 1"
             with pytest.raises(InvalidTag):
                 await vault.get(connection, to[0], [to[1]], [to[2]])
-        # Nor does another's key open it, though it is wrapped by the same master key.
-        await connection.execute(
-            "UPDATE vault_keys v SET wrapped_key = s.wrapped_key FROM vault_keys s "
-            "WHERE (v.shop_id, v.customer_id) = ($1, $2) AND (s.shop_id, s.customer_id) = ($3, $4)",
-            *(*ANN, *BOB),
-        )
+        # Nor does it together with the key of where it came from.
+        await connection.execute(COPY_SEALED, *ANN, "email", *BOB, "email")
+        assert await connection.execute(COPY_KEY, *ANN, *BOB) == "UPDATE 1"
         with pytest.raises(InvalidTag):
             await vault.get(connection, "shop", ["ann"], ["email"])
 

@@ -70,7 +70,7 @@ async def client(notifier: Notifier) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def keep(notifier: Notifier, *letters: store.Letter) -> None:
+async def keep(notifier: Notifier, *letters: store.Kept) -> None:
     async with notifier.pool.acquire() as connection:
         await store.keep(connection, letters)
 

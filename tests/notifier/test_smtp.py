@@ -10,7 +10,7 @@ from email.policy import default
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from notifier.channels.port import Deferred, Outgoing, Refused, Sent
+from notifier.channels.port import Away, Deferred, Outgoing, Refused, Sent
 from notifier.channels.smtp import Smtp
 from notifier.domain.render import Text
 from tests.notifier.conftest import NOON, Notifier, gift
@@ -92,6 +92,7 @@ async def test_many_letters_each_with_its_own_answer(post: Post) -> None:
         ("554 ann@example.com is not wanted", Refused("SMTP 554")),
         ("451 4.7.1 ann@example.com, come again", Deferred("SMTP 451 4.7.1")),
         ("452 full", Deferred("SMTP 452")),
+        ("530 5.7.0 Authentication required", Away("the mail server wants another login: SMTP 530 5.7.0")),
     ],
 )
 async def test_a_refusal_is_told_without_the_address(post: Post, answer: str, outcome: object) -> None:
@@ -112,13 +113,26 @@ async def test_a_server_that_hangs_up_leaves_doubt_about_one_letter_per_connecti
     post.hang_up = True
     outcomes = await post.channel.send([replace(MESSAGE, message_key=f"k{n}") for n in range(16)])
     in_doubt = [outcome for outcome in outcomes if isinstance(outcome, Deferred) and outcome.in_doubt]
-    unsent = [outcome for outcome in outcomes if isinstance(outcome, Deferred) and not outcome.in_doubt]
+    unsent = [outcome for outcome in outcomes if outcome == Away("the mail server has hung up")]
     assert (len(in_doubt), len(unsent)) == (8, 8)
 
 
 async def test_no_server_no_doubt() -> None:
     (outcome,) = await Smtp("smtp://127.0.0.1:1", FROM).send([MESSAGE])
-    assert outcome == Deferred("the mail server cannot be reached: SMTPConnectError")
+    assert outcome == Away("the mail server cannot be reached: SMTPConnectError")
+
+
+async def test_a_wrong_password_is_held_against_no_message(post: Post) -> None:
+    (outcome,) = await Smtp(f"smtp://shop:wrong@127.0.0.1:{post.port}", FROM).send([MESSAGE])
+    assert isinstance(outcome, Away)
+
+
+async def test_a_message_no_e_mail_can_be_made_of_does_not_hold_up_the_next(post: Post) -> None:
+    broken = replace(MESSAGE, message_key="k2", text=Text("礼物", "\ud800"))
+    assert await post.channel.send([broken, MESSAGE]) == [
+        Refused("no e-mail can be made of it: UnicodeEncodeError"),
+        Sent(),
+    ]
 
 
 async def test_now_no_then_yes(notifier: Notifier, post: Post) -> None:

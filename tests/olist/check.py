@@ -59,10 +59,14 @@ async def on_kafka(events: Sequence[Event[Data]], work: Path, kafka: str) -> Row
         key = await _key(server.dsn())
         cursor = history.Cursor(work / "kafka-mode", "olist", events, AT)
         lines = list(history.lines(events, cursor.id))
-        async with five_processes(work, database, kafka, f"frozen:{AT.astimezone(UTC).isoformat()}") as processes:
+        clock = f"frozen:{AT.astimezone(UTC).isoformat()}"
+        async with five_processes(work, database, kafka, clock) as processes, asyncio.TaskGroup() as tasks:
+            watches = [tasks.create_task(process.watch()) for process in processes.values()]
             counts = await history.send(processes["ingest"].url, key, lines, cursor)
             assert counts == {"accepted": len(lines), "duplicate": 0, "rejected": 0}, counts
             assert await drained(server.dsn(), DECIDE_TIMEOUT_S), "not everything was decided in time"
+            for watch in watches:
+                watch.cancel()
         return await stored(server.dsn(), work)
 
 

@@ -39,6 +39,9 @@ class Alarms:
         if now - self._swept_at > SWEEP_EVERY_S:
             self._floors = dict.fromkeys(parts, BEGINNING)
             self._swept_at = now
+        if self._watermarks:
+            behind = self._clock.now() - min(self._watermarks.values())
+            metrics.ROAD_WATERMARK_SECONDS.labels(self._service).set(behind.total_seconds())
 
     def hear(self, watermarks: Mapping[int, datetime]) -> None:
         """Ticks that were read, and all before them decided."""
@@ -46,9 +49,6 @@ class Alarms:
         for part in watermarks.keys() & self._heard_at.keys():
             self._watermarks[part] = max(watermarks[part], self._watermarks.get(part, BEGINNING))
             self._heard_at[part] = now
-        if self._watermarks:
-            behind = self._clock.now() - min(self._watermarks.values())
-            metrics.ROAD_WATERMARK_SECONDS.labels(self._service).set(behind.total_seconds())
 
     def lose_patience(self) -> None:
         """There is nothing left to read: a partition silent for too long gets its watermark from the clock."""

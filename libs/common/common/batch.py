@@ -10,7 +10,7 @@ import msgspec
 from common.bus.dead_letters import DeadLetter
 from common.bus.port import Mark, Message, Slot
 from common.contracts.envelope import Data, Decoder, Event, Rejection, encode
-from common.contracts.ingest import Tick
+from common.contracts.ingest import HistoryEnded, Tick
 from common.contracts.work import TimerDue
 from common.db.states import Key, StateRow
 from common.decision import Aggregate, Stored
@@ -25,7 +25,7 @@ class Codec(Generic[S]):
 
     def __init__(self, service: Service[S]) -> None:
         types = dict.fromkeys(data for topic in (*service.reads, service.work) for data in topic.events)
-        self.event = Decoder(tuple(types))
+        self.event = Decoder((*types, HistoryEnded))  # which a replay of dead letters may put on the work topic
         self.stored = msgspec.json.Decoder(Stored[service.state])  # type: ignore[name-defined]  # known at run time
         self.encoder = msgspec.json.Encoder()
 

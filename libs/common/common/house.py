@@ -5,10 +5,10 @@ import gc
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
 import uvicorn
@@ -31,7 +31,7 @@ from common.web.app import create_app
 from common.web.auth import KeyRing
 
 S = TypeVar("S")
-Loop = Callable[[], Awaitable[None]]
+Loop = Callable[[], Coroutine[Any, Any, None]]
 GC_THRESHOLDS = (50_000, 50, 50)  # batches of small objects: the collector's defaults cost up to half of the time
 
 
@@ -100,7 +100,8 @@ async def running(house: House, openers: Sequence[Opener], title: str) -> AsyncI
     gc.set_threshold(*GC_THRESHOLDS)
     listener = socket.create_server((settings.host, settings.port), backlog=1024)
     if settings.kafka:
-        await make_topics(settings.kafka, [name for topic in TOPICS for name in (topic.name, topic.dead)])
+        names = [name for topic in TOPICS for name in (topic.name, topic.dead)]
+        await make_topics(settings.kafka, names, settings.kafka_replication)
     async with AsyncExitStack() as stack:
         parts = [await stack.enter_async_context(opener(house)) for opener in openers]
         app = create_app(
@@ -116,7 +117,7 @@ async def running(house: House, openers: Sequence[Opener], title: str) -> AsyncI
         gc.freeze()
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(server.serve(sockets=[listener]))
-            loops = [tasks.create_task(_forever(loop)) for part in parts for loop in part.loops]
+            loops = [tasks.create_task(loop()) for part in parts for loop in part.loops]
             host, port = listener.getsockname()[:2]
             try:
                 yield f"http://{host}:{port}"
@@ -125,10 +126,6 @@ async def running(house: House, openers: Sequence[Opener], title: str) -> AsyncI
                 await asyncio.wait([serving], timeout=settings.shutdown_s)
                 for loop in loops:
                     loop.cancel()
-
-
-async def _forever(loop: Loop) -> None:
-    await loop()
 
 
 async def until_stopped() -> None:
@@ -145,13 +142,15 @@ def main(name: str, opener: Opener) -> None:
         sys.exit(f"usage: python -m {name} serve | migrate")
     try:
         settings = load_settings()
-    except SettingsError as error:
-        sys.exit(str(error))
-    logs.configure(settings.log_level, settings.log_format)
-    if sys.argv[1] == "migrate":
-        asyncio.run(migrate(settings, (name,)))
-    else:
-        asyncio.run(_serve(build_house(settings), name, opener))
+        if settings.database is None:
+            raise ValueError("REGULARS_DATABASE is not set: postgresql://host:port/name, without a role")
+        logs.configure(settings.log_level, settings.log_format)
+        if sys.argv[1] == "migrate":
+            asyncio.run(migrate(settings, (name,)))
+        else:
+            asyncio.run(_serve(build_house(settings), name, opener))
+    except (SettingsError, ValueError, OSError) as error:  # what whoever runs it can mend
+        sys.exit(f"{name}: {error}")
 
 
 async def _serve(house: House, name: str, opener: Opener) -> None:

@@ -33,13 +33,12 @@ from common.db.engine import is_outside
 from common.db.marks import Fenced
 from common.db.states import Key
 from common.ids import partition_of
-from common.retry import FOREVER, Retry, give_up_if_stopped
+from common.retry import RECONNECT, give_up_if_stopped
 from common.service import Service, refusing
 from common.settings import Settings
 from common.telemetry import metrics
 
 S = TypeVar("S")
-RESUBSCRIBE = Retry(first_ms=100, factor=2.0, max_ms=5_000, max_tries=FOREVER)
 
 log = structlog.get_logger()
 
@@ -73,9 +72,9 @@ class Road(Generic[S]):
             except Exception as error:  # noqa: BLE001 - the one seam to broker and database
                 give_up_if_stopped(error)
                 attempt = 1 if self._fault is None else attempt + 1
-                self._fault = f"{type(error).__name__}: {error}"
-                log.warning("subscription failed", service=self._service.name, reason=self._fault)
-                await asyncio.sleep(RESUBSCRIBE.next(attempt) or 0)
+                self._fault = f"subscription failed: {type(error).__name__}"  # told to anybody; the text is for the log
+                log.warning(self._fault, service=self._service.name, reason=str(error))
+                await asyncio.sleep(RECONNECT.next(attempt) or 0)
         self._fault = f"stopped: {self._dead_in_a_row} events in a row became dead letters; see dead-letters list"
         log.error("consumer stopped", service=self._service.name, reason=self._fault)
 
@@ -87,8 +86,10 @@ class Road(Generic[S]):
                 alarms.hold({part for _, part in subscription.marks})
                 if messages:
                     await self._apply_or_bury(messages, subscription, alarms)
-                elif self._hears_ticks:
-                    alarms.lose_patience()
+                else:
+                    metrics.ROAD_LAG_SECONDS.labels(self._service.name).set(0)
+                    if self._hears_ticks:
+                        alarms.lose_patience()
                 await self._wake(subscription, alarms)
                 self._fault = None
             except Fenced as error:  # a partition went to another member while its batch was in hand
@@ -102,6 +103,8 @@ class Road(Generic[S]):
         if await self._tried(self._apply(messages, polled, subscription, alarms)) is None:
             return
         for message in messages:
+            if self._dead_in_a_row >= self._settings.dead_letters_in_a_row_max:
+                return
             if fault := await self._tried(self._apply([message], polled, subscription, alarms)):
                 batch = Batch(self._service, self._codec, ())
                 batch.reached[message.slot] = message.mark

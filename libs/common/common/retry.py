@@ -32,6 +32,9 @@ class Retry:
         return pause_ms * (1 - self.jitter * crc32(f"{key}/{attempt}".encode()) / 2**32) / 1000
 
 
+RECONNECT = Retry(first_ms=100, factor=2.0, max_ms=5_000, max_tries=FOREVER)
+
+
 def give_up_if_stopped(error: Exception) -> None:
     """For a loop that tries for ever: raises CancelledError when its task was asked to stop and the error came of
     ending (a connection that is gone cannot be given back in order). Else the loop would have swallowed the stop."""

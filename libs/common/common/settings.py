@@ -35,10 +35,11 @@ class Settings(BaseSettings):
     admin_database: str | None = Field(
         default=None, repr=False, pattern=r"^postgres(ql)?://\S+$", description="DSN with a role that makes roles"
     )
-    pool_max_connections: int = Field(default=4, ge=1, le=100, description="connections of one service")
+    pool_max_connections: int = Field(default=4, ge=2, le=100, description="connections of one service")
     kafka: str | None = Field(
         default=None, pattern=r"^[^\s,]+:\d+(,[^\s,]+:\d+)*$", description="host:port,...; none: PostgreSQL is the bus"
     )
+    kafka_replication: int = Field(default=1, ge=1, le=9, description="copies of a topic made by us; 3 on a cluster")
     clock: Annotated[str, AfterValidator(_clock)] = Field(default="real", description="real, frozen:... or another")
     shops: FilePath | None = Field(default=None, description="YAML file; none: the packaged shops.yaml")
 
@@ -55,7 +56,6 @@ class Settings(BaseSettings):
     tick_ms: int = Field(default=200, ge=10, le=60_000, description="pause between watermarks under load")
     tick_idle_ms: int = Field(default=1_000, ge=10, le=60_000, description="pause between watermarks at rest")
     watermark_patience_s: int = Field(default=60, ge=1, le=86_400, description="a silent source holds alarms so long")
-    tries_max: int = Field(default=5, ge=1, le=1_000, description="tries before a message is a dead letter")
     dead_letters_in_a_row_max: int = Field(default=100, ge=1, le=1_000_000, description="then it is us: stop")
     flush_max_events: int = Field(default=2_000, ge=1, le=100_000, description="events ingest commits at once")
     queue_max_events: int = Field(default=20_000, ge=1, le=1_000_000, description="events waiting to be committed")

@@ -7,8 +7,8 @@ nothing received before W can still come. No ingest process needs to know of ano
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
 
@@ -17,7 +17,7 @@ import structlog
 from msgspec import structs
 
 from common.bus import dead_letters
-from common.bus.bell import Bell
+from common.bus.bell import Bell, wait
 from common.bus.dead_letters import DeadLetter
 from common.clock import Clock
 from common.contracts import ingest
@@ -34,6 +34,7 @@ from ingest.vault import Vault
 
 log = structlog.get_logger()
 
+TICKS_KEPT = 300  # of one process; a reader needs the newest alone
 EDGE = "edge"  # the source of ticks, and where the dead letters of refused events stand
 
 
@@ -63,6 +64,7 @@ class Flusher:
         self._arrived = asyncio.Event()
         self._latest = datetime.min.replace(tzinfo=UTC)
         self._ticked_at = 0.0
+        self._ticks: deque[str] = deque()  # transactions that wrote those still standing
         self._fault: str | None = None
 
     def ready(self) -> str | None:
@@ -88,11 +90,11 @@ class Flusher:
             wait_ms = self._settings.tick_ms if busy else self._settings.tick_idle_ms
             left_s = self._ticked_at + wait_ms / 1000 - monotonic()
             if not busy and left_s > 0:
-                await self._wait_for_arrival(left_s)
+                await wait(self._arrived, left_s)
                 continue
             await self._settle(self._take(), tick=left_s <= 0)
             if self._fault is not None:
-                await self._wait_for_arrival(self._settings.tick_ms / 1000)
+                await wait(self._arrived, self._settings.tick_ms / 1000)
 
     async def _settle(self, batch: Sequence[Submission], tick: bool) -> None:
         """Flushes the batch; when the fault is in it, request by request, so that one costs the others nothing."""
@@ -114,12 +116,6 @@ class Flusher:
         for submission in batch:
             if not submission.done.cancelled():  # its sender has gone
                 submission.done.set_result(fresh)
-
-    async def _wait_for_arrival(self, timeout_s: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):  # not wait_for: it drops a cancellation that comes with an arrival
-                await self._arrived.wait()
-        self._arrived.clear()
 
     def _take(self) -> list[Submission]:
         """As many waiting submissions as one flush may hold, at least one if any waits."""
@@ -148,14 +144,18 @@ class Flusher:
                 by_key.setdefault(store.key_of(accepted.event), accepted)
         letters = [letter for submission in batch for letter in submission.letters]
         async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(store.TAKE_TRANSACTION_ID)
+            xid = await connection.fetchval(store.TAKE_TRANSACTION_ID)
             received_at = self._latest = max(self._clock.now(), self._latest)
             fresh = await store.remember(connection, list(by_key))
             taken = [by_key[key] for key in by_key if key in fresh]
             await self._write(connection, taken, received_at, watermark if tick else None)
             await dead_letters.keep(connection, letters, received_at)
+            if tick and len(self._ticks) >= TICKS_KEPT:
+                every_part = list(range(PARTITIONS))
+                await connection.execute(store.FORGET_TICKS, INGEST_EVENTS.name, every_part, self._ticks.popleft())
         self._bell.ring(INGEST_EVENTS.name)
         if tick:
+            self._ticks.append(xid)
             self._ticked_at = monotonic()
         metrics.INGEST_FLUSH_EVENTS.observe(len(by_key))
         metrics.INGEST_FLUSH_SECONDS.observe(monotonic() - began)

@@ -35,7 +35,7 @@ class Contacts:
             return _ANSWER.decode(answer.content)
         except httpx.HTTPStatusError as error:
             raise VaultAway(f"the vault answered {error.response.status_code}") from None
-        except httpx.TransportError as error:
+        except httpx.HTTPError as error:
             raise VaultAway(f"the vault cannot be reached: {type(error).__name__}") from None
         except msgspec.MsgspecError:
             raise VaultAway("the vault's answer makes no sense") from None

@@ -4,14 +4,16 @@ A round, for a batch of messages:
     1. claim    pending -> sending, committed before anything leaves the house
     2. render   with the addresses, asked of the vault in one go
     3. send     each channel gets its messages, with their keys
-    4. settle   the outcome and the event that tells of it, in one transaction
+    4. settle   the outcome and the event that tells of it, in one transaction for each channel
+A way out that is closed (see outages) costs no message a try: the claim is given back.
 Between 1 and 4 lies what no database can make exactly once, so each message carries its guarantee. A claim found
 unfinished after its lease (a crash) is in doubt: a message at most once then fails, one at least once is sent again
 with the same key. Names and addresses live in memory only, from 2 to 3.
 """
 
+import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -21,6 +23,7 @@ import structlog
 from common.bus.bell import Bell, wait
 from common.clock import Clock
 from common.contracts.envelope import Data, Event
+from common.contracts.ingest import Channel as ChannelName
 from common.contracts.notifier import DeliveryAttempted
 from common.contracts.topics import NOTIFIER_WORK, REQUESTS
 from common.db import outbox
@@ -30,21 +33,25 @@ from common.retry import FOREVER, Retry
 from common.settings import Settings
 from common.shops import Shop
 from notifier import store
-from notifier.channels.port import Channel, Deferred, Outcome, Outgoing, Refused, Sent
+from notifier.channels.port import Away, Channel, Deferred, Outcome, Outgoing, Refused, Sent
 from notifier.contacts import FIELDS, NOBODY, Contact, Contacts, VaultAway
 from notifier.domain.render import Text, Unrenderable, sms_text
+from notifier.outages import Outages
 from notifier.store import Claimed, Key, Recovered, Settled
 from notifier.wording import Wording
 
 BATCH_MAX_MESSAGES = 200
 LEASE_S = 120  # longer than any round takes: see the bounds of contacts and channels/smtp
 RECOVER_EVERY_S = 10.0
+STOP_S = 3.0  # for the round under way when we are told to stop
 # Of one message: after 1 s, 4 s, 16 s ... at most 5 min apart, together about half an hour.
 TRIES = Retry(first_ms=1_000, factor=4.0, max_ms=300_000, max_tries=10, jitter=0.2)
 # Of an idle sender: soon after the bell, since the road has yet to decide what journeys asked for, then rarely.
 LOOK = Retry(first_ms=10, factor=2.0, max_ms=1_000, max_tries=FOREVER)
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)  # before anything is due
 LATE_COMMIT = timedelta(seconds=60)  # a row may become visible so long after the moment it is due from
+VAULT = "vault"  # all that leaves needs an address, so with the vault every way is closed
+LEAVE_BY: tuple[ChannelName, ...] = ("sms", "email")  # all others are told where they are read
 CRASHED = "its sender did not come back"
 
 log = structlog.get_logger()
@@ -76,22 +83,25 @@ class Sender:
         bell: Bell,
     ) -> None:
         self._pool, self._wording, self._contacts, self._shops = pool, wording, contacts, shops
-        self._mailbox, self._smtp = mailbox, smtp
+        self._mailbox = mailbox
+        self._ways: dict[ChannelName, Channel] = {} if smtp is None else {"email": smtp}  # all others: the mailbox
+        self._outages = Outages()
         self._signature, self._clock, self._bell = settings.sms_signature, clock, bell
         self._floor = LONG_AGO
         self._recovered_at = float("-inf")
         self._fault: str | None = None
 
     def ready(self) -> str | None:
-        """None while rounds succeed, else why the last one did not."""
-        return self._fault
+        """None while rounds succeed and every way is open, else why not."""
+        closed = self._outages.why()
+        return self._fault or (f"sender: {closed}" if closed else None)
 
     async def run(self) -> None:
-        """Round after round while there is something to send, then waits for the bell."""
+        """Round after round while there is something to send, then waits for the bell. Cancelled, it ends its round."""
         attempt = 0
         with self._bell.listen((REQUESTS.name,)) as rung:
             while True:
-                if await self._tried_round():
+                if await _to_its_end(self._tried_round()):
                     attempt = 0
                     continue
                 attempt += 1
@@ -115,11 +125,13 @@ class Sender:
             await self._recover()
             self._recovered_at = time.monotonic()
             self._floor = LONG_AGO  # once in a while everything, in case something came later than it may
+        closed = [channel for channel in LEAVE_BY if self._outages.shut(VAULT) or self._outages.shut(channel)]
         async with self._pool.acquire() as connection:
-            claimed = await store.claim(connection, BATCH_MAX_MESSAGES, self._floor)
+            claimed = await store.claim(connection, BATCH_MAX_MESSAGES, self._floor, closed)
         if claimed:
-            self._floor = max(self._floor, max(message.due_at for message in claimed) - LATE_COMMIT)
-            await self._settle(claimed, await self._send(claimed))
+            if not closed:  # else something older waits
+                self._floor = max(self._floor, max(message.due_at for message in claimed) - LATE_COMMIT)
+            await self._send(claimed)
         return len(claimed)
 
     async def _recover(self) -> None:
@@ -130,32 +142,59 @@ class Sender:
             log.warning("claims were left unfinished", messages=len(found))
             self._bell.ring(NOTIFIER_WORK.name)
 
-    async def _send(self, claimed: Sequence[Claimed]) -> dict[Key, Attempt]:
-        """What became of each message, one way or another."""
+    async def _send(self, claimed: Sequence[Claimed]) -> None:
+        """Each channel on its own: what one of them raises leaves its messages to their lease, and no others."""
+        outgoing, attempts = await self._prepare(claimed)
+        await self._settle(claimed, attempts)
+        raised: list[Exception] = []
+        for channel in LEAVE_BY:
+            its = [one for one in outgoing if one.channel == channel]
+            if not its:
+                continue
+            try:
+                outcomes = await self._ways.get(channel, self._mailbox).send(its)
+                self._outages.learn(channel, outcomes)
+                await self._settle(claimed, {_key(one): said for one, said in zip(its, outcomes, strict=True)})
+                sent = [one for one, said in zip(its, outcomes, strict=True) if isinstance(said, Sent)]
+                if (
+                    sent and channel in self._ways
+                ):  # a copy of what left; by now it is settled, whatever becomes of that
+                    await self._mailbox.send(sent)
+            except Exception as error:
+                raised.append(error)
+        if raised:
+            raise raised[0]
+
+    async def _prepare(self, claimed: Sequence[Claimed]) -> tuple[list[Outgoing], dict[Key, Attempt]]:
+        """The messages ready to leave, and what became of all others."""
+        outgoing: list[Outgoing] = []
         attempts: dict[Key, Attempt] = {}
         contacts = await self._ask_vault(claimed)
-        outgoing: list[Outgoing] = []
         for message in claimed:
             known = contacts[message.shop_id]
-            if isinstance(known, Deferred):
+            if isinstance(known, Away):
                 attempts[message.key] = known
                 continue
-            ready = self._render(message, known.get(message.customer_id, NOBODY))
+            try:
+                ready = self._render(message, known.get(message.customer_id, NOBODY))
+            except Exception as error:  # of this message alone; its text may hold a name, so it is not passed on
+                log.error("a message cannot be rendered", template=message.template, error=type(error).__name__)
+                ready = Refused(f"it cannot be rendered: {type(error).__name__}")
             if isinstance(ready, Outgoing):
                 outgoing.append(ready)
             else:
                 attempts[message.key] = ready
-        return attempts | await self._hand_over(outgoing)
+        return outgoing, attempts
 
-    async def _ask_vault(self, claimed: Sequence[Claimed]) -> dict[str, Mapping[str, Contact] | Deferred]:
-        found: dict[str, Mapping[str, Contact] | Deferred] = {}
+    async def _ask_vault(self, claimed: Sequence[Claimed]) -> dict[str, Mapping[str, Contact] | Away]:
+        found: dict[str, Mapping[str, Contact] | Away] = {}
         for shop_id in {message.shop_id for message in claimed}:
             customers = list({message.customer_id for message in claimed if message.shop_id == shop_id})
             try:
                 found[shop_id] = await self._contacts.of(shop_id, customers, FIELDS)
             except VaultAway as error:
-                log.warning("vault away", reason=str(error))
-                found[shop_id] = Deferred(str(error))
+                found[shop_id] = Away(str(error))
+        self._outages.learn(VAULT, [known if isinstance(known, Away) else Sent() for known in found.values()])
         return found
 
     def _render(self, message: Claimed, contact: Contact) -> Outgoing | Attempt:
@@ -172,7 +211,7 @@ class Sender:
             if message.channel == "email":
                 if not kept.subject:
                     return Refused(f"template {message.template!r} has no subject, an e-mail needs one")
-                if self._smtp is not None and name:
+                if "email" in self._ways and name:
                     text = self._wording.render(shop.locale, message.template, message.params, self._signature, name)
             else:
                 kept = text = Text(None, sms_text(kept, self._signature))
@@ -191,42 +230,50 @@ class Sender:
             at=self._clock.now(),
         )
 
-    async def _hand_over(self, outgoing: Sequence[Outgoing]) -> dict[Key, Attempt]:
-        """To SMTP what goes by SMTP; to the mailbox everything that left or has no other way."""
-        attempts: dict[Key, Attempt] = {}
-        by_mail = [one for one in outgoing if one.channel == "email" and self._smtp is not None]
-        if by_mail and self._smtp is not None:
-            outcomes = await self._smtp.send(by_mail)
-            attempts |= {_key(one): outcome for one, outcome in zip(by_mail, outcomes, strict=True)}
-        letters = [one for one in outgoing if isinstance(attempts.get(_key(one), Sent()), Sent)]
-        if letters:
-            outcomes = await self._mailbox.send(letters)
-            attempts |= {_key(one): outcome for one, outcome in zip(letters, outcomes, strict=True)}
-        return attempts
-
     async def _settle(self, claimed: Sequence[Claimed], attempts: Mapping[Key, Attempt]) -> None:
+        """Those that something became of."""
+        if not attempts:
+            return
         at = self._clock.now()
-        rows = {message.key: _settled(message, attempts[message.key], at) for message in claimed}
+        rows = {
+            message.key: self._settled(message, attempts[message.key], at)
+            for message in claimed
+            if message.key in attempts
+        }
         async with self._pool.acquire() as connection, connection.transaction():
             still_ours = await store.settle(connection, list(rows.values()))
             await self._report(connection, [rows[k] for k in sorted(still_ours) if rows[k].status != "pending"])
         self._bell.ring(NOTIFIER_WORK.name)
+
+    def _settled(self, message: Claimed, attempt: Attempt, at: datetime) -> Settled:
+        if isinstance(attempt, Away):  # the claim is given back, and was no try
+            pause_s = self._outages.pause_s((message.channel, VAULT))
+            return Settled(*message.key, message.claims, message.tries - 1, "pending", attempt.reason, None, pause_s)
+        status, reason, pause_s = _verdict(message, attempt)
+        sent_at = at if status == "sent" else None
+        return Settled(*message.key, message.claims, message.tries, status, reason, sent_at, pause_s)
 
     async def _report(self, connection: asyncpg.pool.PoolConnectionProxy, rows: Sequence[Settled | Recovered]) -> None:
         at = self._clock.now()
         await outbox.write(connection, [outbox.row(NOTIFIER_WORK.name, _event(row, at)) for row in rows])
 
 
+async def _to_its_end(one_round: Coroutine[None, None, int]) -> int:
+    """The round, settled before a stop goes through: what a round that is cut off has claimed would be in doubt."""
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(one_round)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait((task,), timeout=STOP_S)
+            raise
+
+
 def _key(message: Outgoing) -> Key:
     return message.shop_id, message.customer_id, message.message_key
 
 
-def _settled(message: Claimed, attempt: Attempt, at: datetime) -> Settled:
-    status, reason, pause_s = _verdict(message, attempt)
-    return Settled(*message.key, message.tries, status, reason, at if status == "sent" else None, pause_s)
-
-
-def _verdict(message: Claimed, attempt: Attempt) -> tuple[str, str | None, float]:
+def _verdict(message: Claimed, attempt: Sent | Refused | Deferred | Unaddressed) -> tuple[str, str | None, float]:
     """Status, reason, and for a message that is tried again the pause before it, in seconds."""
     match attempt:
         case Sent():
@@ -252,7 +299,7 @@ def _event(row: Settled | Recovered, at: datetime) -> Event[Data]:
     data = DeliveryAttempted(row.message_key, row.status, row.reason)  # type: ignore[arg-type]  # just looked at
     return Event(
         specversion="1.0",
-        id=derived_id(DeliveryAttempted.TYPE, *key, str(row.tries)),
+        id=derived_id(DeliveryAttempted.TYPE, *key, str(row.claims)),
         source="regulars/notifier",
         type=data.TYPE,
         shop_id=row.shop_id,

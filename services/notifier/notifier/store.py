@@ -35,22 +35,22 @@ WHERE NOT EXISTS (
 
 # Served by messages_pending. The floor keeps the scan off the index entries of messages that are gone (see states.DUE).
 CLAIM = """
-UPDATE messages m SET status = 'sending', claimed_at = now(), tries = m.tries + 1
+UPDATE messages m SET status = 'sending', claimed_at = now(), claims = m.claims + 1, tries = m.tries + 1
 FROM (SELECT shop_id, customer_id, message_key FROM messages
-    WHERE status = 'pending' AND due_at >= $2 AND due_at <= now()
+    WHERE status = 'pending' AND due_at >= $2 AND due_at <= now() AND channel <> ALL($3::text[])
     ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED) AS c
 WHERE (m.shop_id, m.customer_id, m.message_key) = (c.shop_id, c.customer_id, c.message_key)
-RETURNING m.shop_id, m.customer_id, m.message_key, m.channel, m.guarantee, m.template, m.params, m.tries, m.due_at
+RETURNING m.shop_id, m.customer_id, m.message_key, m.channel, m.guarantee, m.template, m.params, m.claims, m.tries, m.due_at
 """
 
 # Only what is still this claim's: whoever took longer than the lease has nothing to report.
 SETTLE = """
-UPDATE messages m SET status = n.status, reason = n.reason, sent_at = n.sent_at, claimed_at = NULL,
+UPDATE messages m SET status = n.status, reason = n.reason, sent_at = n.sent_at, claimed_at = NULL, tries = n.tries,
     due_at = now() + n.pause_s * interval '1 second'
-FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::text[], $6::text[], $7::timestamptz[], $8::float8[])
-    AS n (shop_id, customer_id, message_key, tries, status, reason, sent_at, pause_s)
+FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::int[], $6::text[], $7::text[], $8::timestamptz[],
+    $9::float8[]) AS n (shop_id, customer_id, message_key, claims, tries, status, reason, sent_at, pause_s)
 WHERE (m.shop_id, m.customer_id, m.message_key) = (n.shop_id, n.customer_id, n.message_key)
-    AND m.status = 'sending' AND m.tries = n.tries
+    AND m.status = 'sending' AND m.claims = n.claims
 RETURNING m.shop_id, m.customer_id, m.message_key
 """
 
@@ -62,10 +62,10 @@ FROM (SELECT shop_id, customer_id, message_key FROM messages
     WHERE status = 'sending' AND claimed_at < now() - $1 * interval '1 second'
     ORDER BY claimed_at LIMIT $4 FOR UPDATE SKIP LOCKED) AS c
 WHERE (m.shop_id, m.customer_id, m.message_key) = (c.shop_id, c.customer_id, c.message_key)
-RETURNING m.shop_id, m.customer_id, m.message_key, m.tries, m.status, m.reason
+RETURNING m.shop_id, m.customer_id, m.message_key, m.claims, m.status, m.reason
 """
 
-# The key makes a repeat harmless: the letter that lies there stays.
+# The key makes a repeat harmless: what lies there stays.
 KEEP = """
 INSERT INTO mailbox (shop_id, message_key, customer_id, channel, to_masked, subject, body, at)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
@@ -73,7 +73,7 @@ SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],
 """
 
 Key = tuple[str, str, str]  # shop, customer, message key
-Letter = tuple[str, str, str, str, str, str | None, str, datetime]  # the columns of KEEP
+Kept = tuple[str, str, str, str, str, str | None, str, datetime]  # the columns of KEEP
 STATUS: dict[type[MessageOutcome], str] = {MessageSent: "sent", MessageFailed: "failed"}  # any other is suppressed
 
 
@@ -87,7 +87,8 @@ class Claimed(NamedTuple):
     guarantee: str
     template: str
     params: dict[str, str | int]
-    tries: int
+    claims: int  # this one's number: another of the same message has another
+    tries: int  # this one among them; a claim given back is none
     due_at: datetime
 
     @property
@@ -102,6 +103,7 @@ class Settled(NamedTuple):
     shop_id: str
     customer_id: str
     message_key: str
+    claims: int
     tries: int
     status: str
     reason: str | None
@@ -115,7 +117,7 @@ class Recovered(NamedTuple):
     shop_id: str
     customer_id: str
     message_key: str
-    tries: int
+    claims: int
     status: str
     reason: str
 
@@ -175,9 +177,9 @@ def _count(facts: Sequence[Event[Data]]) -> None:
         NOTIFIER_MESSAGES.labels(channel, outcome_name).inc(number)
 
 
-async def claim(connection: Connection, limit: int, floor: datetime) -> list[Claimed]:
-    """Takes up to `limit` messages that are due, due at or after `floor`, the longest due first."""
-    rows = await connection.fetch(CLAIM, limit, floor)
+async def claim(connection: Connection, limit: int, floor: datetime, closed: Sequence[Channel] = ()) -> list[Claimed]:
+    """Takes up to `limit` messages that are due, due at or after `floor`, the longest due first; none by a closed way."""
+    rows = await connection.fetch(CLAIM, limit, floor, closed)
     return [Claimed(**{**row, "params": msgspec.json.decode(row["params"])}) for row in rows]
 
 
@@ -193,7 +195,7 @@ async def recover(connection: Connection, lease_s: int, tries_max: int, why: str
     return [Recovered(*row) for row in await connection.fetch(RECOVER, lease_s, tries_max, why, limit)]
 
 
-async def keep(connection: Connection, letters: Sequence[Letter]) -> None:
-    """Puts letters in the mailbox, each once."""
-    if letters:
-        await connection.execute(KEEP, *zip(*letters, strict=True))
+async def keep(connection: Connection, messages: Sequence[Kept]) -> None:
+    """Puts messages in the mailbox, each once."""
+    if messages:
+        await connection.execute(KEEP, *zip(*messages, strict=True))

@@ -40,7 +40,8 @@ async def make_topics(bootstrap: str, names: Iterable[str], replication: int = 1
     await admin.start()
     try:
         missing = set(names) - set(await admin.list_topics())
-        new = [NewTopic(name, num_partitions=PARTITIONS, replication_factor=replication) for name in sorted(missing)]
+        limits = {"max.message.bytes": str(MESSAGE_MAX_BYTES)}  # ours, whatever the cluster's default is
+        new = [NewTopic(name, PARTITIONS, replication, topic_configs=limits) for name in sorted(missing)]
         for name, code, *_ in (await admin.create_topics(new)).topic_errors if new else ():
             if (error := for_code(code)) not in (NoError, TopicAlreadyExistsError):
                 raise error(name)
@@ -53,9 +54,6 @@ class KafkaBus:
 
     def __init__(self, bootstrap: str, session_timeout_ms: int = SESSION_TIMEOUT_MS) -> None:
         self._bootstrap, self._session_timeout_ms = bootstrap, session_timeout_ms
-
-    def ring(self, topic: str) -> None:
-        """The broker itself wakes its readers."""
 
     @asynccontextmanager
     async def subscribe(
@@ -196,11 +194,8 @@ class KafkaPublisher:
         message = next(rest, None)
         while message is not None:
             batch = self._producer.create_batch()
-            first = message
-            while message is not None and _append(batch, message):
+            while message is not None and _append(batch, message):  # a batch takes at least one
                 message = next(rest, None)
-            if message is first:
-                raise ValueError(f"a message of {len(first.body)} bytes is larger than a Kafka batch may be")
             await (await self._producer.send_batch(batch, slot[0], partition=slot[1]))
 
 

@@ -21,10 +21,6 @@ class MemoryBus:
         """Appends one message to a partition."""
         log = self._log[topic, part]
         log.append(Message(topic, part, Mark(len(log) + 1, 1), key, body))
-        self.ring(topic)
-
-    def ring(self, topic: str) -> None:
-        """Wakes waiting readers."""
         self._bell.ring(topic)
 
     def after(self, slot: Slot, mark: Mark) -> list[Message]:

@@ -58,6 +58,3 @@ class Bus(Protocol):
         self, group: str, topics: tuple[str, ...], load_marks: LoadMarks
     ) -> AbstractAsyncContextManager[Subscription]:
         """Joins the group; leaving the context leaves the group."""
-
-    def ring(self, topic: str) -> None:
-        """Tells waiting readers of this process that something was committed; a hint, never needed for correctness."""

@@ -19,7 +19,6 @@ from common.db.tables import view_of
 from common.ids import PARTITIONS
 
 SHARE_OUT_EVERY_S = 1.0  # how soon a new member gets partitions, a dead one loses them
-TELL_EVERY_S = 1.0  # how often the owners are told how far we have read
 
 MEMBERSHIP = PARTITIONS  # the advisory lock that every member of a group holds in share mode
 JOIN = "SELECT pg_advisory_lock_shared($1, $2)"
@@ -31,18 +30,6 @@ WHERE locktype = 'advisory' AND granted AND classid = $1::bigint::oid AND objid 
 """
 TAKE = "SELECT pg_try_advisory_lock($1, $2)"
 GIVE = "SELECT pg_advisory_unlock($1, $2)"
-TELL = """
-INSERT INTO {schema}.readers (reader, topic, part, xid, id)
-SELECT $1, $2, part, xid::text::xid8, id FROM unnest($3::smallint[], $4::bigint[], $5::bigint[]) AS mark (part, xid, id)
-ON CONFLICT (reader, topic, part) DO UPDATE SET xid = EXCLUDED.xid, id = EXCLUDED.id
-"""
-
-
-async def tell_reader(connection: Connection, reader: str, topic: str, marks: Mapping[int, Mark]) -> None:
-    """Writes down, beside the topic's outbox, how far a reader has come."""
-    schema = topic.partition(".")[0]
-    xids, ids = [m.xid for m in marks.values()], [m.id for m in marks.values()]
-    await connection.execute(TELL.format(schema=schema), reader, topic, list(marks), xids, ids)
 
 
 class PostgresBus:
@@ -50,10 +37,6 @@ class PostgresBus:
 
     def __init__(self, pool: asyncpg.Pool, bell: Bell) -> None:
         self._pool, self._bell = pool, bell
-
-    def ring(self, topic: str) -> None:
-        """Wakes waiting readers of this process; those of others look at their next poll."""
-        self._bell.ring(topic)
 
     @asynccontextmanager
     async def subscribe(
@@ -88,7 +71,7 @@ class PostgresSubscription:
         self._topics, self._load_marks = topics, load_marks
         self._lock_space = crc32(group.encode()) >> 1  # advisory lock keys are signed 32 bit
         self._parts: set[int] = set()
-        self._shared_out_at = self._told_at = 0.0
+        self._shared_out_at = 0.0
 
     async def join(self) -> None:
         """Takes a seat in the group."""
@@ -98,15 +81,12 @@ class PostgresSubscription:
     async def leave(self) -> None:
         """Tells how far it came and gives everything back; a connection that is lost has given it back already."""
         with suppress(OSError, asyncpg.InterfaceError, asyncpg.PostgresError):
-            await self._tell()
             await self._seat.execute("SELECT pg_advisory_unlock_all()")
 
     async def poll(self, max_messages: int, timeout_s: float) -> list[Message]:
         """See port."""
         if time.monotonic() - self._shared_out_at > SHARE_OUT_EVERY_S:
             await self._share_out()
-        if time.monotonic() - self._told_at > TELL_EVERY_S:
-            await self._tell()
         if not (messages := await self._read(max_messages)):
             await wait(self._bell, timeout_s)
             messages = await self._read(max_messages)
@@ -140,9 +120,3 @@ class PostgresSubscription:
         if gained:
             self.marks |= await self._load_marks([(topic, part) for topic in self._topics for part in gained])
         self._shared_out_at = time.monotonic()
-
-    async def _tell(self) -> None:
-        for topic in self._topics:
-            marks = {part: mark for (of, part), mark in self.marks.items() if of == topic}
-            await tell_reader(self._seat, self._group, topic, marks)
-        self._told_at = time.monotonic()

@@ -6,6 +6,7 @@ time (advisory lock); a second one would do no harm.
 """
 
 import asyncio
+from collections.abc import Mapping
 
 import asyncpg
 import structlog
@@ -13,19 +14,23 @@ import structlog
 from common.bus.bell import Bell, wait
 from common.bus.kafka import KafkaPublisher, open_publisher
 from common.bus.port import Mark, Message
-from common.bus.postgres import tell_reader
 from common.db import outbox
 from common.db.engine import Connection
 from common.ids import PARTITIONS
-from common.retry import FOREVER, Retry, give_up_if_stopped
+from common.retry import RECONNECT, give_up_if_stopped
 from common.settings import Settings
 from common.telemetry import metrics
 
 READER = "relay"
-LEAD = "SELECT pg_advisory_lock(hashtext('regulars relay ' || current_user))"
+LEAD = "SELECT pg_try_advisory_lock(hashtext('regulars relay ' || current_user))"
+STANDBY_S = 1.0  # how often one that does not lead asks whether it may
 POSITIONS = "SELECT part, xid::text::bigint, id FROM readers WHERE reader = $1 AND topic = $2"
 TOPIC_ROWS = "(SELECT * FROM outbox WHERE topic = '{topic}')"
-RESTART = Retry(first_ms=100, factor=2.0, max_ms=5_000, max_tries=FOREVER)
+TELL = """
+INSERT INTO readers (reader, topic, part, xid, id)
+SELECT $1, $2, part, xid::text::xid8, id FROM unnest($3::smallint[], $4::bigint[], $5::bigint[]) AS mark (part, xid, id)
+ON CONFLICT (reader, topic, part) DO UPDATE SET xid = EXCLUDED.xid, id = EXCLUDED.id
+"""
 
 log = structlog.get_logger()
 
@@ -44,15 +49,17 @@ class Relay:
         attempt = 0
         while True:
             try:
-                async with open_publisher(self._settings.kafka) as publisher, self._pool.acquire() as connection:
-                    await connection.execute(LEAD, timeout=None)
-                    attempt = 0
-                    await self.publish_all(connection, publisher)
+                async with self._pool.acquire() as connection:
+                    while not await connection.fetchval(LEAD):  # noqa: ASYNC110 - another process leads
+                        await asyncio.sleep(STANDBY_S)
+                    async with open_publisher(self._settings.kafka) as publisher:
+                        attempt = 0
+                        await self.publish_all(connection, publisher)
             except Exception as error:  # noqa: BLE001 - the one seam to broker and database
                 give_up_if_stopped(error)
                 attempt += 1
                 log.warning("relay restarts", service=self._service, reason=f"{type(error).__name__}: {error}")
-                await asyncio.sleep(RESTART.next(attempt) or 0)
+                await asyncio.sleep(RECONNECT.next(attempt) or 0)
 
     async def publish_all(self, connection: Connection, publisher: KafkaPublisher) -> None:
         """Publishes from the position on, until cancelled or an error."""
@@ -80,3 +87,9 @@ class Relay:
     async def _load(connection: Connection, topic: str) -> dict[int, Mark]:
         rows = await connection.fetch(POSITIONS, READER, topic)
         return dict.fromkeys(range(PARTITIONS), Mark(0, 0)) | {part: Mark(xid, id_) for part, xid, id_ in rows}
+
+
+async def tell_reader(connection: Connection, reader: str, topic: str, marks: Mapping[int, Mark]) -> None:
+    """Writes down, beside the outbox, how far a reader of it has come."""
+    xids, ids = [m.xid for m in marks.values()], [m.id for m in marks.values()]
+    await connection.execute(TELL, reader, topic, list(marks), xids, ids)

@@ -60,12 +60,21 @@ class Rejection(Struct, frozen=True):
 
 
 _WIRE = msgspec.json.Decoder(Wire)
+_ENVELOPE = msgspec.json.Decoder(Envelope)
 _ENCODER = msgspec.json.Encoder()
 
 
 def encode(event: Event[Data]) -> bytes:
     """The event as its bytes on the bus."""
     return _ENCODER.encode(event)
+
+
+def is_historic(body: bytes) -> bool:
+    """Whether the bytes are an event out of an import; no, where they are no event."""
+    try:
+        return _ENVELOPE.decode(body).historic
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 class Decoder:

@@ -25,6 +25,15 @@ RETURNING 1
 """
 
 
+# The next transaction of this server.
+NEXT = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+
+
+class OfAnotherServer(Exception):
+    """A mark lies ahead of this server's transactions: the database is a restored dump. Everything new would look old
+    to its reader; `pg_resetwal --next-transaction-id` beyond the highest mark, on the stopped server, mends it."""
+
+
 class Fenced(Exception):
     """Another reader has moved a mark: this one lost the partition, and its transaction must not commit."""
 
@@ -33,7 +42,11 @@ async def load(connection: Connection, slots: Collection[Slot]) -> dict[Slot, Ma
     """The marks of the slots; a slot never read before starts at zero."""
     topics, parts = [s[0] for s in slots], [s[1] for s in slots]
     await connection.execute(ENSURE, topics, parts)
-    return {(topic, part): Mark(xid, id_) for topic, part, xid, id_ in await connection.fetch(LOAD, topics, parts)}
+    found = {(topic, part): Mark(xid, id_) for topic, part, xid, id_ in await connection.fetch(LOAD, topics, parts)}
+    following = await connection.fetchval(NEXT)
+    if ahead := [mark.xid for mark in found.values() if mark.xid >= following]:
+        raise OfAnotherServer(f"a mark is at transaction {max(ahead)}, this server's next is {following}")
+    return found
 
 
 async def move(connection: Connection, moves: Mapping[Slot, tuple[Mark, Mark]]) -> None:

@@ -41,8 +41,9 @@ async def _make_role(admin: asyncpg.Connection, role: str, login: str | None) ->
     if not await admin.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
         await admin.execute(f"CREATE ROLE {role} {'NOLOGIN' if login is None else 'LOGIN'}")
     if login is not None:
-        secret = await admin.fetchval("SELECT quote_literal($1::text)", login)
-        await admin.execute(f"ALTER ROLE {role} PASSWORD {secret if login else 'NULL'}")
+        if login:  # without one in the settings, whatever it has stays
+            secret = await admin.fetchval("SELECT quote_literal($1::text)", login)
+            await admin.execute(f"ALTER ROLE {role} PASSWORD {secret}")
         await admin.execute(f"GRANT {READERS} TO {role}")
 
 

@@ -27,6 +27,7 @@ CROSS JOIN LATERAL (
     WHERE o.part = m.part AND (o.xid, o.id) > (m.xid::text::xid8, m.id)
       AND o.xid < pg_snapshot_xmin(pg_current_snapshot())
     ORDER BY o.xid, o.id LIMIT $4) AS row
+ORDER BY m.part, row.xid, row.id
 """
 
 Row = tuple[str, int, str, bytes]

@@ -35,11 +35,10 @@ def road_v1(owned: tuple[Topic, ...]) -> tuple[str, ...]:
         """CREATE TABLE outbox (
             topic text, part smallint, xid xid8 DEFAULT pg_current_xact_id(), id bigint GENERATED ALWAYS AS IDENTITY,
             key text NOT NULL, body bytea NOT NULL, PRIMARY KEY (topic, part, xid, id))""",
-        # How far each reader of the outbox has come, as the reader says: for lag, for trimming, for the relay.
+        # How far the relay to Kafka has published the outbox.
         """CREATE TABLE readers (
             reader text, topic text, part smallint, xid xid8 NOT NULL, id bigint NOT NULL,
             PRIMARY KEY (reader, topic, part)) WITH (fillfactor = 50)""",
-        f"GRANT SELECT, INSERT, UPDATE ON readers TO {READERS}",
         """CREATE TABLE dead_letters (
             id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, shop_id text, topic text NOT NULL, key text NOT NULL,
             body bytea NOT NULL, path text NOT NULL, reason text NOT NULL, at timestamptz NOT NULL,

@@ -16,11 +16,13 @@ from ingest.domain.refusal import control_character, refusal
 
 MAX_AGE = timedelta(days=3653)  # ten years: older is a unit mistake (seconds for milliseconds), not history
 MAX_AHEAD = timedelta(days=1)  # a sender's clock may be wrong by a time zone, not by more
+MAX_EVENT_BYTES = 500_000  # of one: so that, written down as a dead letter, a bus still takes it
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # E.164 after + or 00, or a mainland China mobile number; in any script's digits, however grouped.
 PHONE = re.compile(r"(\+|00)\d{7,15}|(86)?1[3-9]\d{9}")
 GROUPING = str.maketrans("", "", "-.()")
 TYPE_NAME = re.compile(r"[a-z_.]{1,40}")  # a type is repeated in a reason only if it looks like one
+ESCAPED_CONTROL = re.compile(rb"\\(u00[01]|[bfnrt])")
 LINES_AT = ("$.personal.address", "$.personal.review_text")
 
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -68,6 +70,8 @@ _DATA = {data.TYPE: msgspec.json.Decoder(strict(data)) for data in ingest.FROM_S
 def accept(body: bytes | Raw, shop_id: str, currency: str, now: datetime, historic: bool) -> Accepted | Rejection:
     """Decides on one event that came with a key of `shop_id`. `historic`: an import, at its own times."""
     path = "$"
+    if len(bytes(body)) > MAX_EVENT_BYTES:
+        return Rejection("$", f"larger than {MAX_EVENT_BYTES} bytes")
     try:
         inbound = _INBOUND.decode(body)
         if (decoder := _DATA.get(inbound.type)) is None:
@@ -100,7 +104,7 @@ def accept(body: bytes | Raw, shop_id: str, currency: str, now: datetime, histor
 
 def _control_character(body: bytes | Raw, inbound: Inbound, data: Data) -> Rejection | None:
     """JSON holds control characters escaped only, so most bodies need no look."""
-    if b"\\" not in bytes(body):
+    if not ESCAPED_CONTROL.search(bytes(body)):
         return None
     said = msgspec.to_builtins(structs.replace(inbound, data=None)) | {"data": msgspec.to_builtins(data)}
     return control_character(said, "$", LINES_AT)

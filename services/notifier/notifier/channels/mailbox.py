@@ -21,11 +21,11 @@ class Mailbox:
     async def send(self, messages: Sequence[Outgoing]) -> Sequence[Outcome]:
         """Keeps all of them in one statement."""
         async with self._pool.acquire() as connection:
-            await store.keep(connection, [_letter(message) for message in messages])
+            await store.keep(connection, [_kept(message) for message in messages])
         return [Sent()] * len(messages)
 
 
-def _letter(message: Outgoing) -> store.Letter:
+def _kept(message: Outgoing) -> store.Kept:
     to_masked = mask_email(message.to) if message.channel == "email" else mask_phone(message.to)
     return (
         message.shop_id,

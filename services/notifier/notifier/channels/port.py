@@ -45,7 +45,15 @@ class Deferred:
     in_doubt: bool = False
 
 
-Outcome = Sent | Refused | Deferred
+@dataclass(frozen=True, slots=True)
+class Away:
+    """The channel itself cannot be used now, whatever the message: this one did not leave, and nothing is held against
+    it. The reason names nobody."""
+
+    reason: str
+
+
+Outcome = Sent | Refused | Deferred | Away
 
 
 class Channel(Protocol):

@@ -12,8 +12,8 @@ from urllib.parse import unquote, urlsplit
 
 from aiosmtplib import SMTP, SMTPException, SMTPNotSupported, SMTPRecipientsRefused, SMTPResponseException
 
-from notifier.channels.letter import BadAddress, compose
-from notifier.channels.port import Deferred, Outcome, Outgoing, Refused, Sent
+from notifier.channels.email_text import BadAddress, compose
+from notifier.channels.port import Away, Deferred, Outcome, Outgoing, Refused, Sent
 
 CONNECTIONS_MAX = 8
 # Together these stay below the sender's lease: a connection, the last message begun, and that one's end.
@@ -23,6 +23,7 @@ MESSAGE_S = 20.0
 COMMAND_S = 10.0
 PERMANENT = 500  # replies from here on are for good (RFC 5321, 4.2.1), those from 400 for now
 TEMPORARY = 400
+NOT_LOGGED_IN = (530, 534, 535, 538)  # RFC 4954, 6: about us, not about the message
 ENHANCED_STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
 
 Numbered = list[tuple[int, Outgoing]]  # with their places in the answer
@@ -52,22 +53,22 @@ class Smtp:
     async def _send_in_turn(self, messages: Numbered, outcomes: dict[int, Outcome], until_s: float) -> None:
         """One connection's share. When the connection is lost, what was not begun waits for the next time."""
         client = self._client()
-        lost: Deferred | None = None
+        lost: Away | None = None
         try:
             async with asyncio.timeout(CONNECT_S):
                 await client.connect()
         except (SMTPException, OSError, TimeoutError) as error:
-            lost = Deferred(f"the mail server cannot be reached: {_what(error)}")
+            lost = Away(f"the mail server cannot be reached: {_what(error)}")
         try:
             for number, message in messages:
                 if lost is None and time.monotonic() > until_s:
-                    lost = Deferred("the mail server is too slow")
+                    lost = Away("the mail server is too slow")
                 if lost is not None:
                     outcomes[number] = lost
                     continue
                 outcomes[number] = await self._send_one(client, message)
                 if not client.is_connected:
-                    lost = Deferred("the mail server has hung up")
+                    lost = Away("the mail server has hung up")
         finally:
             client.close()  # without QUIT: every reply that matters has been read
 
@@ -84,21 +85,28 @@ class Smtp:
     async def _send_one(self, client: SMTP, message: Outgoing) -> Outcome:
         try:
             letter = compose(message, self._mail_from)
+        except BadAddress:
+            return Refused("the address is malformed")
+        except Exception as error:  # of this message alone, and it has not left
+            return Refused(f"no e-mail can be made of it: {type(error).__name__}")
+        try:
             async with asyncio.timeout(MESSAGE_S):
                 await client.send_message(letter, sender=self._sender, recipients=[message.to.strip()])
         except SMTPRecipientsRefused as error:
             return _refusal(error.recipients[0])
         except SMTPResponseException as error:
             return _refusal(error)
-        except (BadAddress, ValueError, SMTPNotSupported):  # the last two: not an address for this server
+        except (ValueError, SMTPNotSupported):  # not an address for this server
             return Refused("the address is malformed")
-        except (SMTPException, OSError, TimeoutError) as error:
+        except Exception as error:  # mostly a lost connection; whatever it is, the other messages go on
             client.close()
             return Deferred(f"the mail server did not answer: {_what(error)}", in_doubt=True)
         return Sent()
 
 
 def _refusal(error: SMTPResponseException) -> Outcome:
+    if error.code in NOT_LOGGED_IN:
+        return Away(f"the mail server wants another login: {_what(error)}")
     if error.code >= PERMANENT:
         return Refused(_what(error))
     # A code that is no refusal (aiosmtplib's -1: not even a reply) leaves open what the server did.

@@ -14,7 +14,7 @@ def upgrade() -> None:
     for statement in road_v1((DELIVERIES, NOTIFIER_WORK)):
         op.execute(statement)
     # guarantee: what a crash in the middle of sending comes to. due_at and claimed_at are by the server's own clock,
-    # all other times by the shop's. tries: claims so far; it also tells one claim from the next.
+    # all other times by the shop's. claims tells one claim from the next; tries are those that were about the message.
     op.execute(
         """CREATE TABLE messages (
             shop_id text, customer_id text, message_key text, number bigint NOT NULL,
@@ -23,7 +23,8 @@ def upgrade() -> None:
             journey text NOT NULL, step text NOT NULL, template text NOT NULL, params json NOT NULL,
             status text NOT NULL CHECK (status IN ('pending', 'sending', 'sent', 'failed', 'suppressed')),
             requested_at timestamptz NOT NULL, sent_at timestamptz, reason text,
-            due_at timestamptz NOT NULL DEFAULT now(), claimed_at timestamptz, tries integer NOT NULL DEFAULT 0,
+            due_at timestamptz NOT NULL DEFAULT now(), claimed_at timestamptz,
+            claims integer NOT NULL DEFAULT 0, tries integer NOT NULL DEFAULT 0,
             CHECK ((status = 'sent') = (sent_at IS NOT NULL)),
             CHECK ((status = 'sending') = (claimed_at IS NOT NULL)),
             PRIMARY KEY (shop_id, customer_id, message_key)) WITH (fillfactor = 80)"""

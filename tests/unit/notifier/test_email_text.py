@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from notifier.channels.letter import BadAddress, compose
+from notifier.channels.email_text import BadAddress, compose
 from notifier.channels.port import Outgoing
 from notifier.domain.render import Text
 

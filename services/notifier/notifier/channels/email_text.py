@@ -30,24 +30,24 @@ class BadAddress(Exception):
 
 
 def compose(message: Outgoing, mail_from: str) -> EmailMessage:
-    """The letter; its Message-ID comes from the key, so that whoever gets it twice can tell. Raises BadAddress."""
+    """The e-mail; its Message-ID comes from the key, so that whoever gets it twice can tell. Raises BadAddress."""
     sender_name, sender = parseaddr(mail_from)
     subject = message.text.subject or ""
-    letter = EmailMessage(policy=SEVEN_BIT)
+    email = EmailMessage(policy=SEVEN_BIT)
     try:
-        letter["From"] = Address(display_name=sender_name, addr_spec=sender)
-        letter["To"] = Address(display_name=" ".join(message.name.split()), addr_spec=message.to.strip())
+        email["From"] = Address(display_name=sender_name, addr_spec=sender)
+        email["To"] = Address(display_name=" ".join(message.name.split()), addr_spec=message.to.strip())
     except (MessageError, ValueError, IndexError):  # the last one is the parser's own answer to some nonsense
         raise BadAddress from None
-    letter["Subject"] = subject
-    letter["Date"] = message.at
+    email["Subject"] = subject
+    email["Date"] = message.at
     domain = sender.rpartition("@")[2]
-    letter["Message-ID"] = f"<{derived_id(message.shop_id, message.customer_id, message.message_key)}@{domain}>"
-    letter["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday notes in answer
-    letter["Content-Language"] = message.locale
-    letter.set_content(message.text.body + "\n")
-    letter.add_alternative(as_html(subject, message.text.body, message.locale), subtype="html")
-    return letter
+    email["Message-ID"] = f"<{derived_id(message.shop_id, message.customer_id, message.message_key)}@{domain}>"
+    email["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday notes in answer
+    email["Content-Language"] = message.locale
+    email.set_content(message.text.body + "\n")
+    email.add_alternative(as_html(subject, message.text.body, message.locale), subtype="html")
+    return email
 
 
 def as_html(subject: str, body: str, locale: str) -> str:
