@@ -22,7 +22,7 @@ from common.settings import load_settings
 from regulars.demo_check import Check, checks
 from regulars.demo_shop import DAY, DAYS, HAPPENED, Sent, expect, plan
 from regulars.drain import drained
-from regulars.home import DEFAULT_SHOP, Home, admin_of
+from regulars.home import DEFAULT_SHOP, Home, admin_of, write_closed
 from regulars.services import ALL
 
 RUN_S = 54.0  # for all days; a shop's day is under a second
@@ -76,9 +76,7 @@ class Progress:
 
     def _write(self) -> None:
         """Whole or not at all."""
-        new = self._path.with_suffix(".new")
-        new.write_text(json.dumps(self._known))
-        new.replace(self._path)
+        write_closed(self._path, json.dumps(self._known).encode())
 
 
 def _opening() -> datetime:
@@ -94,7 +92,7 @@ async def demo(folder: Path, seed: int, leave: bool) -> int:
     home, progress, sent = Home(folder), Progress(folder, seed), plan(seed)
     async with AsyncExitStack() as stack:
         place = await stack.enter_async_context(home.database(settings))
-        told = {"database": place.database, "admin_database": place.admin_database}
+        told: dict[str, Any] = {"database": place.database, "admin_database": place.admin_database}
         clock = _clock(progress, await _latest(admin_of(place)))
         house = await stack.enter_async_context(
             home.house(port=0, clock=clock, tick_ms=TICK_MS, tick_idle_ms=TICK_MS, **told)
@@ -152,7 +150,10 @@ async def _run(house: House, url: str, key: str, progress: Progress, sent: list[
                     looked_at = perf_counter()
             closing = progress.opened + DAY * DAYS - house.clock.now()
             await asyncio.sleep(max(0.0, closing.total_seconds() / FACTOR))
-            await drained(admin_of(house.settings), DRAIN_TIMEOUT_S)
+            if not await drained(admin_of(house.settings), DRAIN_TIMEOUT_S):
+                raise ValueError(
+                    f"not everything was decided within {DRAIN_TIMEOUT_S:.0f} s; start the demo again to go on"
+                )
             live.update(await _look(client, progress, answers, len(sent), house.clock.now()))
     until = house.clock.now()  # on a slow machine later than the last day: events are decided when they are received
     found = await checks(admin_of(house.settings), house.shops, DEFAULT_SHOP, sent, expect(sent), until)
@@ -205,6 +206,7 @@ async def _look(
 
 
 def _conclude(found: list[Check], url: str, key: str) -> None:
+    console.print()
     table = Table("", "checked", "found")
     for check in found:
         table.add_row("[green]holds[/]" if check.holds else "[red]FAILS[/]", check.what, check.found)

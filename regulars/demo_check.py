@@ -100,7 +100,7 @@ async def _points(connection: Connection, shop_id: str, expected: Expected) -> C
     rows = await connection.fetch(STATES.format(service="loyalty"), shop_id)
     balances = {row["customer_id"]: decoder.decode(row["body"]).state.balance for row in rows}
     wrong = [one for one, points in expected.points.items() if balances.get(one) != points]
-    found = f"{sum(balances.values()):,} points on {len(balances):,} accounts, {len(wrong)} wrong"
+    found = f"{sum(balances.values()):,} points of {len(balances):,} customers, {len(wrong)} wrong"
     return Check("points as earned, customer by customer", found, not wrong)
 
 

@@ -13,9 +13,12 @@ from rich.table import Table
 
 from common.bus.kafka import make_topics
 from common.settings import Settings, SettingsError, load_settings
-from common.shops import ShopsError, load_shops
+from common.shops import load_shops
+from journeys import presets as journeys_presets
+from loyalty import presets as loyalty_presets
 from regulars.home import Home
 from regulars.kafka_broker import missing
+from segmentation import presets as segmentation_presets
 
 DISK_MIN_GB = 2
 GB = 10**9
@@ -54,9 +57,12 @@ async def _look(folder: Path) -> AsyncIterator[Finding]:
         yield Finding("settings", str(error), fine=False)
         return
     try:
-        yield Finding("shops", ", ".join(load_shops(settings.shops)), fine=True)
-    except ShopsError as error:
-        yield Finding("shops", str(error), fine=False)
+        shops = load_shops(settings.shops)
+        for rules in (segmentation_presets, journeys_presets, loyalty_presets):
+            rules.load(shops)
+        yield Finding("shops and their presets", ", ".join(shops), fine=True)
+    except ValueError as error:
+        yield Finding("shops and their presets", str(error), fine=False)
     yield await _database(Home(folder), settings)
     yield await _kafka(settings)
     e_mail = "sent by SMTP" if settings.smtp_url else "kept in the mailbox page; set REGULARS_SMTP_URL to send it"

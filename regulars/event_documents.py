@@ -13,9 +13,9 @@ import msgspec
 import yaml
 
 from common.contracts.envelope import Data, Event
-from regulars.event_compatibility import REFERENCE, Schema, breaks, components, shape
 from common.contracts.topics import TOPICS, Topic
 from common.ids import PARTITIONS
+from regulars.event_compatibility import REFERENCE, Schema, breaks, components, shape
 
 PUBLISHED = "published.json"
 TYPES: dict[str, type[Data]] = {data.TYPE: data for topic in TOPICS for data in topic.events}

@@ -1,7 +1,7 @@
 """`regulars import`: a history into a running system, over HTTP like everything else, resumable at any point.
 
 The events are sent in order, in batches; how far it came is written down after each answer. Killed between the two it
-sends a batch again, and ingest knows the repeats by their ids. At the end each customer's history is closed.
+sends a batch again, and ingest knows the repeats by their ids. Each customer's history is closed by its last event.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from common.contracts.envelope import Data, Event, encode
 from common.contracts.ingest import HistoryEnded
 from common.retry import Retry
+from regulars.home import write_closed
 
 BATCH_EVENTS = 1_000
 ID_CHARS = 16
@@ -51,18 +52,19 @@ class Cursor:
 
     def save(self, taken: int) -> None:
         """Whole or not at all."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        new = self._path.with_suffix(".new")
-        new.write_text(json.dumps({"taken": taken}))
-        new.replace(self._path)
+        write_closed(self._path, json.dumps({"taken": taken}).encode())
 
 
 def lines(events: Sequence[Event[Data]], import_id: str) -> Iterator[bytes]:
-    """The events as a sender would write them, and at the end one history.ended for each customer."""
+    """The events as a sender would write them, each customer's closed by one history.ended: right behind the last,
+    since until then the customer is in the past, and what happens live meanwhile tells nobody anything."""
+    last = {event.customer_id: event.id for event in events}
     for event in events:
-        yield msgspec.json.encode(_inbound(event.id, event.source, event.customer_id, event.data, event.occurred_at))
-    for customer_id in dict.fromkeys(event.customer_id for event in events):
-        yield msgspec.json.encode(_inbound(f"{import_id}:{customer_id}", "import", customer_id, HistoryEnded(), None))
+        customer_id = event.customer_id
+        yield msgspec.json.encode(_inbound(event.id, event.source, customer_id, event.data, event.occurred_at))
+        if last[customer_id] == event.id:
+            ended = _inbound(f"{import_id}:{customer_id}", "import", customer_id, HistoryEnded(), None)
+            yield msgspec.json.encode(ended)
 
 
 async def send(url: str, key: str, all_lines: Sequence[bytes], cursor: Cursor) -> dict[str, int]:

@@ -49,24 +49,23 @@ class Home:
 
     def secret(self, name: str) -> str:
         """A secret of this installation: made at the first use, kept where only its owner can read it."""
-        known: dict[str, str] = json.loads(self._secrets.read_text()) if self._secrets.exists() else {}
+        known = self._read()
         if name not in known:
             known[name] = base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
-            self.keep(known)
+            write_closed(self._secrets, json.dumps(known, indent=2).encode())
         return known[name]
 
-    def keep(self, known: dict[str, str]) -> None:
-        """Writes the secrets, whole or not at all."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        new = self._secrets.with_suffix(".new")
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(known, file, indent=2)
-        new.replace(self._secrets)
+    def known(self, name: str) -> str | None:
+        """A secret, if there is one of the name."""
+        return self._read().get(name)
+
+    def _read(self) -> dict[str, str]:
+        found: dict[str, str] = json.loads(self._secrets.read_text()) if self._secrets.exists() else {}
+        return found
 
     async def owner_key(self, admin_database: str, shop_id: str) -> str:
         """The owner's API key of a shop: made at the first use, checked against the database it is used with."""
-        known: dict[str, str] = json.loads(self._secrets.read_text()) if self._secrets.exists() else {}
+        known = self._read()
         name = f"key:{shop_id}"
         connection = await asyncpg.connect(admin_database)
         try:
@@ -75,7 +74,7 @@ class Home:
             known[name] = await create_key(connection, shop_id, OWNER_SCOPES)
         finally:
             await connection.close()
-        self.keep(known)
+        write_closed(self._secrets, json.dumps(known, indent=2).encode())
         return known[name]
 
     def running(self) -> Running | None:
@@ -113,9 +112,7 @@ class Home:
 
     def tell(self, running: Running) -> None:
         """Tells others, whole or not at all, where the one that has taken the folder is found."""
-        new = self._running.with_suffix(".new")
-        new.write_bytes(mjson.encode(running))
-        new.replace(self._running)
+        write_closed(self._running, mjson.encode(running))  # its addresses may hold a password
 
     @asynccontextmanager
     async def database(self, settings: Settings) -> AsyncIterator[Settings]:
@@ -163,6 +160,15 @@ class Home:
             await migrate(settings, NAMES)
             self.tell(Running(os.getpid(), settings.ingest_url, settings.database or "", admin_of(settings)))
             yield build_house(settings)
+
+
+def write_closed(path: Path, content: bytes) -> None:
+    """Writes a file that only its owner can read, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(".new")
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)
+    new.replace(path)
 
 
 def admin_of(settings: Settings) -> str:

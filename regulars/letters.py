@@ -11,14 +11,15 @@ from common.bus import dead_letters
 from common.clock import parse_clock
 from common.contracts.topics import TOPICS
 from common.settings import Settings
+from ingest.flusher import EDGE_HISTORIC
 from ingest.vault import Vault
 from regulars.home import Home, admin_of
 from regulars.services import NAMES, Name
 
 PAGE = 500
 SEALED = """
-SELECT id, shop_id, body FROM ingest.dead_letters WHERE replayed_at IS NULL AND ($1::bigint[] IS NULL OR id = ANY($1))
-ORDER BY id
+SELECT id, shop_id, topic, body FROM ingest.dead_letters
+WHERE replayed_at IS NULL AND ($1::bigint[] IS NULL OR id = ANY($1)) ORDER BY id
 """
 REPLAYED = "UPDATE ingest.dead_letters SET replayed_at = $2 WHERE id = $1"
 
@@ -71,7 +72,9 @@ async def _send_again(
     connection: asyncpg.Connection, home: Home, settings: Settings, ids: list[int] | None, now: datetime
 ) -> str:
     """One by one, each marked once it is answered: cut short, what was taken is known by its id the next time."""
-    vault_key = settings.vault_key.get_secret_value() if settings.vault_key else home.secret("vault_key")
+    vault_key = settings.vault_key.get_secret_value() if settings.vault_key else home.known("vault_key")
+    if vault_key is None:  # one made now would open nothing
+        raise ValueError("REGULARS_VAULT_KEY is not set: the letters are sealed with ingest's")
     vault = Vault(b64decode(vault_key))
     running = home.running()
     url = running.url if running else settings.ingest_url
@@ -81,7 +84,10 @@ async def _send_again(
             key = await home.owner_key(admin_of(settings), letter["shop_id"])
             try:
                 answer = await client.post(
-                    "/v1/events", content=vault.open_letter(bytes(letter["body"])), headers={"X-API-Key": key}
+                    "/v1/events",
+                    params={"historic": letter["topic"] == EDGE_HISTORIC},
+                    content=vault.open_letter(bytes(letter["body"])),
+                    headers={"X-API-Key": key},
                 )
             except httpx.TransportError as error:
                 raise OSError(

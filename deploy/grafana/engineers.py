@@ -41,7 +41,7 @@ ENGINEERS = Board(
                 graph("Events decided", "A second.", per_second("regulars_road_events_total", "service"), "ops"),
                 graph(
                     "Lag",
-                    "From an event's receipt to its decision, for the newest one; it stays as it was when none come.",
+                    "From an event's receipt to its decision; 0 when there is nothing left to read.",
                     largest("regulars_road_lag_seconds", "service"),
                     "s",
                 ),

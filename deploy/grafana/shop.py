@@ -84,7 +84,7 @@ SHOP = Board(
                 ),
                 graph(
                     "How far behind we are",
-                    "From an event's receipt to its decision, for the newest one; it stays as it was when none come.",
+                    "From an event's receipt to its decision; 0 when there is nothing left to read.",
                     largest("regulars_road_lag_seconds", "service"),
                     "s",
                 ),

@@ -232,27 +232,27 @@ async def apply_elsewhere(stage: Stage, messages: int) -> Mark:
 async def test_a_partition_lost_and_regained_in_the_middle_of_a_batch_is_not_decided_twice(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One message is at fault, so the batch is applied one by one; before the second another member applies the rest,
+    """One message is at fault, so the batch is applied one by one; after the first, another member applies the rest,
     and then the partition comes back with the marks as they stand."""
     name, unsaved = neighbours(1)[0], neighbours(1, UNSAVED)[0]
     await stage.publish(*(stage.event(who, Visit()) for who in (name, unsaved, name, name)))
-    move, moves_seen = marks.move, 0
     async with stage.subscribed() as subscription:
         messages = await subscription.poll(1_000, 1)
         assert len(messages) == 4
+        road, tried, calls = stage.road(), pipeline.Road._tried, 0
 
-        async def lost_and_regained(connection: Connection, moves: dict[tuple[str, int], tuple[Mark, Mark]]) -> None:
-            nonlocal moves_seen
-            moves_seen += 1
-            if moves_seen == 3:  # the batch; its first message; now its second
+        async def lost_and_regained(work: Awaitable[None]) -> object:
+            nonlocal calls
+            calls += 1
+            fault = await tried(work)
+            if calls == 2:  # the batch in vain, then its first message
                 await apply_elsewhere(stage, messages=4)
                 await subscription.reset()
-            await move(connection, moves)
+            return fault
 
-        monkeypatch.setattr(marks, "move", lost_and_regained)
-        alarms = Alarms("toy", stage.road()._clock, 60)
+        monkeypatch.setattr(road, "_tried", lost_and_regained)
         with pytest.raises(marks.Fenced):
-            await stage.road()._apply_or_bury(messages, subscription, alarms)
+            await road._apply_or_bury(messages, subscription, Alarms("toy", road._clock, 60))
     assert await stage.counts_of() == {name: 1}
     mark = await stage.pool.fetchval("SELECT id FROM marks WHERE topic = $1 AND part = 7", stage.events)
     assert mark == messages[-1].mark.id

@@ -100,6 +100,14 @@ async def pool(settings: Settings) -> AsyncIterator[asyncpg.Pool]:
 
 
 @pytest.fixture
+async def admin(fresh_database: str) -> AsyncIterator[asyncpg.Connection]:
+    """The superuser's connection."""
+    connection = await asyncpg.connect(fresh_database)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
 async def keys(fresh_database: str, settings: Settings) -> Keys:
     """Headers of callers: a shop's and another's sender and operator, one who only reads, the house itself."""
     return await make_keys(fresh_database)

@@ -208,6 +208,16 @@ async def test_an_import_needs_who_operates(settings: Settings, keys: Keys) -> N
         assert (ended.event.historic, ended.event.received_at.year >= 2026) == (False, True)
         live = await client.post("/v1/events", json=batch, headers=keys["operator"])
         assert [one["path"] for one in live.json()["results"]] == ["$[0].time", "$[1].type"]
+        # What an import brought must never come back as news, so it is kept apart.
+        bad = [visit("b1"), visit("b2", time="2001-02-03")]
+        await client.post("/v1/events?historic=true", json=bad, headers=keys["operator"])
+        kept = await pool.fetch("SELECT topic, path FROM dead_letters ORDER BY id")
+        assert [tuple(letter) for letter in kept] == [
+            ("edge", "$.time"),
+            ("edge", "$.type"),
+            ("edge.historic", "$.time"),
+            ("edge.historic", "$.time"),
+        ]
         wrong = await client.post("/v1/events?historic=perhaps", json=batch, headers=keys["operator"])
         assert_problem(wrong, 422, "Invalid request", "$.historic")
 

@@ -70,13 +70,13 @@ async def flushing(pool: asyncpg.Pool, settings: Settings, clock: Clock | None =
         running.cancel()
 
 
-async def until_blocked(connection: Connection) -> None:
-    """Until a flush waits for what the connection holds."""
+async def until_blocked(connection: Connection, flushes: int = 1) -> None:
+    """Until so many flushes wait for what the connection holds."""
 
-    async def somebody_waits() -> bool:
-        return bool(await connection.fetchval(BLOCKED))
+    async def so_many_wait() -> bool:
+        return int(await connection.fetchval(BLOCKED)) == flushes
 
-    await until(somebody_waits, "a flush that waits for the lock")
+    await until(so_many_wait, f"{flushes} flushes that wait for the lock")
 
 
 async def until_waiting(flusher: Flusher, events: int) -> None:
@@ -151,20 +151,31 @@ async def test_the_same_events_from_three_senders_through_two_ingests(settings: 
     assert {row.event.id for row in rows} == {event["id"] for event in events}
 
 
-async def test_who_brings_the_same_in_opposite_order_blocks_nobody(settings: Settings, keys: Keys) -> None:
-    """Two ingests that note the same ids, and make keys for the same people, at the same time."""
-    events = [visit(f"e{n}", f"c{n % 500}", personal={"name": f"n{n}"}) for n in range(2_000)]
+async def test_two_at_once_block_nobody(settings: Settings, keys: Keys, admin: asyncpg.Connection) -> None:
+    """Two ingests with batches in opposite order: of the same events, about the same new people, about known ones."""
+
+    def about_all(name: str) -> list[dict[str, Any]]:
+        return [visit(f"{name}{n}", f"c{n}", personal={"name": f"n{n}"}) for n in range(1_500)]
 
     async with open_ingest(settings) as one, open_ingest(settings) as two:
 
-        async def send(ingest: Ingest, mine: list[dict[str, Any]]) -> int:
-            answer = await ingest.client.post("/v1/events", json=mine, headers=keys["sender"])
+        async def send(ingest: Ingest, events: list[dict[str, Any]]) -> int:
+            answer = await ingest.client.post("/v1/events", json=events, headers=keys["sender"])
             assert answer.status_code == 202, answer.text
             return int(answer.json()["accepted"])
 
-        new = await asyncio.gather(send(one, events), send(two, events[::-1]))
-        assert sum(new) == 2_000
-        assert sorted(await ids(one.pool)) == sorted(event["id"] for event in events)
+        async def send_at_once(held: str, first: list[dict[str, Any]], second: list[dict[str, Any]]) -> int:
+            async with asyncio.TaskGroup() as tasks, admin.transaction():
+                await admin.execute(f"LOCK TABLE ingest.{held} IN ACCESS EXCLUSIVE MODE")
+                both = [tasks.create_task(send(one, first)), tasks.create_task(send(two, second[::-1]))]
+                await until_blocked(admin, 2)
+            return sum(task.result() for task in both)
+
+        assert await send_at_once("seen", about_all("a"), about_all("a")) == 1_500
+        await admin.execute("DELETE FROM ingest.vault_keys")
+        assert await send_at_once("vault_keys", about_all("b"), about_all("c")) == 3_000
+        assert await send_at_once("vault", about_all("d"), about_all("e")) == 3_000
+        assert len(set(await ids(one.pool))) == len(await ids(one.pool)) == 7_500
 
 
 async def test_one_connections_events_keep_their_order(settings: Settings, keys: Keys) -> None:
@@ -202,11 +213,8 @@ async def test_a_repeat_in_the_same_flush_is_no_second_event(pool: asyncpg.Pool,
     assert pair[0].result() is pair[1].result()  # who answers first takes the key out of the set
 
 
-async def test_what_is_full_says_so_and_takes_what_fits_later(
-    fresh_database: str, settings: Settings, keys: Keys
-) -> None:
+async def test_what_is_full_says_so(fresh_database: str, keys: Keys, admin: asyncpg.Connection) -> None:
     small = settings_for(fresh_database, queue_max_events=10)
-    admin = await asyncpg.connect(fresh_database)
     async with open_ingest(small) as (pool, client, flusher), asyncio.TaskGroup() as tasks:
 
         async def post(name: str, size: int) -> Any:
@@ -234,7 +242,6 @@ async def test_what_is_full_says_so_and_takes_what_fits_later(
         assert (await post("refused", 3)).status_code == 202
         assert flusher.ready() is None
         assert len(await ids(pool)) == 1 + 1 + 8 + 2 + 25 + 3
-    await admin.close()
 
 
 async def test_a_sender_that_goes_away_wedges_nobody(pool: asyncpg.Pool, settings: Settings) -> None:
@@ -264,7 +271,7 @@ async def test_an_event_the_database_refuses_costs_nobody_else(pool: asyncpg.Poo
         (accepted("e", customer_id="\x00"), None),
         (accepted("\ud800"), None),
         (accepted("p", customer_id="\x00", personal=Personal(phone="1")), None),
-        (None, DeadLetter(EDGE, "shop/", b"", Rejection("$", "\x00"))),
+        (None, DeadLetter(EDGE, "shop/", b"", Rejection("\x00", ""))),
     ]
     with capture_logs() as logged:
         async with pool.acquire() as holder, flushing(pool, settings) as flusher, asyncio.TaskGroup() as tasks:
@@ -332,6 +339,25 @@ async def test_at_rest_and_under_load_watermarks_are_told_so_often(pool: asyncpg
     for tick in ticks:
         late = [row for row in rows if row.xid > tick.xid and row.event.received_at < tick.event.received_at]
         assert late == []
+
+
+async def test_old_watermarks_do_not_pile_up(
+    pool: asyncpg.Pool, fresh_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.flusher.TICKS_KEPT", 3)
+    settings, clock = settings_for(fresh_database, tick_ms=10, tick_idle_ms=10), HandClock()
+    async with flushing(pool, settings, clock):
+        for number in range(8):
+            clock.at = NOW + timedelta(minutes=number)
+            newest = clock.at
+
+            async def is_told(newest: datetime = newest) -> bool:
+                return newest in watermarks(await rows_of(pool, TICKS))
+
+            await until(is_told, "the newest watermark")
+            assert len(await rows_of(pool, TICKS)) <= 3 * PARTITIONS
+    for part in range(PARTITIONS):
+        assert watermarks(await rows_of(pool, TICKS), part)[-1] == NOW + timedelta(minutes=7)
 
 
 async def test_time_never_runs_backwards_though_the_clock_may(pool: asyncpg.Pool, fresh_database: str) -> None:

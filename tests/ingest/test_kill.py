@@ -8,7 +8,6 @@ from pathlib import Path
 
 import asyncpg
 import httpx
-import pytest
 
 from common.settings import Settings
 from common.web.auth import create_key
@@ -76,14 +75,6 @@ async def ingest_process(settings: Settings, log: Path) -> AsyncIterator[Process
         yield process
     finally:
         await process.stop()
-
-
-@pytest.fixture
-async def admin(fresh_database: str) -> AsyncIterator[asyncpg.Connection]:
-    """The superuser's connection."""
-    connection = await asyncpg.connect(fresh_database)
-    yield connection
-    await connection.close()
 
 
 async def test_what_was_answered_survives_a_kill(settings: Settings, admin: asyncpg.Connection, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from common.settings import Settings
 from common.shops import Shop
 from common.web.app import create_app
 from common.web.auth import KeyRing, create_key
+from common.web.paging import encode_cursor
 from journeys import presets
 from journeys.api import router
 from journeys.app import service
@@ -33,6 +34,8 @@ DEFINITIONS = presets.load(
 )
 SERVICE = service(DEFINITIONS)
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+NUL = encode_cursor([NOON, "\0", "b"])
+NAIVE = encode_cursor(["2026-05-01T12:00:00", "a", "b"])  # without a zone
 MINUTE = timedelta(minutes=1)
 PRICE = Money(99_00, "CNY")
 
@@ -183,6 +186,9 @@ async def test_only_the_callers_shop_is_seen(pool: asyncpg.Pool, client: httpx.A
         ("shop", "/v1/customers/nobody/journeys", 404, "Unknown customer"),
         ("shop", "/v1/customers/nobody/journeys?cursor=x", 400, "Bad cursor"),
         ("shop", "/v1/customers/nobody/journeys?limit=501", 422, "Invalid request"),
+        ("shop", "/v1/customers/%00/journeys", 422, "Invalid request"),
+        ("shop", f"/v1/customers/ann/journeys?cursor={NAIVE}", 400, "Bad cursor"),
+        ("shop", f"/v1/customers/ann/journeys?cursor={NUL}", 400, "Bad cursor"),
         ("ingest", "/v1/journeys", 403, "Forbidden"),
         ("ingest", "/v1/customers/nobody/journeys", 403, "Forbidden"),
     ],

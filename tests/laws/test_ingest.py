@@ -182,7 +182,7 @@ def test_no_request_breaks_the_split(body: bytes, content_type: str, encoding: s
         assert not isinstance(found, Body) or 1 <= len(found.events) <= 4
 
 
-@given(st.lists(sound(), min_size=1, max_size=8))
+@given(st.lists(sound(), min_size=1, max_size=3))
 def test_an_array_and_its_lines_are_the_same_events(events: list[dict[str, Any]]) -> None:
     texts = [json.dumps(event, ensure_ascii=False).encode() for event in events]
     array = split(b"[" + b" , ".join(texts) + b"]", "application/json", 10)

@@ -14,7 +14,7 @@ from common.contracts.loyalty import PointsEarned, PointsMoved, TierChanged
 from common.decision import Aggregate
 from loyalty.domain.account import Account
 from loyalty.domain.decide import decider
-from loyalty.domain.posting import balances, posting
+from loyalty.domain.posting import Posting, posting
 from loyalty.domain.rules import Rules, TierStep
 from tests.laws.every_decide import (
     assert_bounded,
@@ -179,6 +179,15 @@ def test_balance_is_what_the_orders_are_worth(story: tuple[Event[Data], ...]) ->
         assert state(aggregate).balance == sum(left // 100 for _, left in net_by_order(known).values())
 
 
+def balances(postings: Sequence[Posting]) -> Counter[str]:
+    """What every account holds after the postings."""
+    held: Counter[str] = Counter()
+    for moved in postings:
+        held[moved.source] -= moved.points
+        held[moved.destination] += moved.points
+    return held
+
+
 @given(streams(order_events(), customers=1))
 def test_ledger_adds_up(story: tuple[Event[Data], ...]) -> None:
     """After every event: all accounts together hold nothing, the customer's holds the balance, no id is used twice."""
@@ -187,8 +196,8 @@ def test_ledger_adds_up(story: tuple[Event[Data], ...]) -> None:
         ledger = [posting(type(one), one.posting_id, one.points, START, "cause") for one in moved]
         held = balances(ledger)
         assert sum(held.values()) == 0
-        assert held.get("customer", 0) == state(aggregate).balance
-        assert held.get("customer", 0) == (moved[-1].balance if moved else 0)
+        assert held["customer"] == state(aggregate).balance
+        assert held["customer"] == (moved[-1].balance if moved else 0)
         assert [int(one.posting_id) for one in ledger] == list(range(1, len(ledger) + 1))
 
 

@@ -5,6 +5,7 @@ import httpx
 from common.contracts.journeys import JourneyEntered
 from common.contracts.notifier import MessageFailed, MessageSent, MessageSuppressed
 from common.web.app import create_app
+from common.web.paging import encode_cursor
 from notifier import wording
 from notifier.api import router
 from tests.notifier.conftest import NOON, ORDER, SHOPS, Notifier, gift, sms
@@ -167,6 +168,13 @@ async def test_the_answers_over_http(notifier: Notifier, fresh_database: str) ->
         assert [page["items"][0], after["items"][0]] == letters
         assert after["next"] is None
         assert (await client.get("/v1/mailbox", headers=keys.other)).json()["items"] == []
+        beyond = encode_cursor([2**70])
+        for path, status in (
+            ("/v1/inbox/%00", 422),
+            (f"/v1/inbox/ann?cursor={beyond}", 400),
+            (f"/v1/mailbox?cursor={beyond}", 400),
+        ):
+            assert (await client.get(path, headers=keys.shop)).status_code == status
         for path in ("/v1/inbox/ann", "/v1/messages/stats", "/v1/mailbox"):
             assert (await client.get(path)).status_code == 401
             assert (await client.get(path, headers=keys.ingest)).status_code == 403

@@ -20,6 +20,7 @@ from common.settings import Settings
 from common.shops import Shop
 from common.web.app import create_app
 from common.web.auth import KeyRing, create_key
+from common.web.paging import encode_cursor
 from segmentation import presets
 from segmentation.api import router
 from segmentation.app import service
@@ -31,6 +32,7 @@ SHOPS: Mapping[str, Shop] = {
 }
 SERVICE = service(presets.load(SHOPS))
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+NUL = encode_cursor(["\0"])
 
 
 async def tell(pool: asyncpg.Pool, *events: Event[Data]) -> None:
@@ -191,6 +193,9 @@ async def test_who_moves_is_in_one_segment_only(pool: asyncpg.Pool, client: http
         ("shop", "/v1/segments/nowhere/members", 404, "Unknown segment"),
         ("shop", "/v1/segments/prospect/members?cursor=x", 400, "Bad cursor"),
         ("shop", "/v1/segments/prospect/members?limit=0", 422, "Invalid request"),
+        ("shop", "/v1/customers/%00", 422, "Invalid request"),
+        ("shop", "/v1/segments/%00/members", 422, "Invalid request"),
+        ("shop", f"/v1/segments/prospect/members?cursor={NUL}", 400, "Bad cursor"),
         ("ingest", "/v1/segments", 403, "Forbidden"),
         ("gone", "/v1/segments", 403, "Unknown shop"),
     ],

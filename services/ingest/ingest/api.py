@@ -11,22 +11,19 @@ from pydantic import BaseModel, Field
 from common.bus.dead_letters import DeadLetter
 from common.clock import Clock
 from common.contracts.envelope import Rejection
-from common.ids import MAX_ID_CHARS
 from common.shops import Shop
 from common.telemetry import metrics
 from common.web.auth import INTERNAL, Caller, requires
-from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor
+from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, PlainId, RowId, decode_cursor
 from common.web.problems import Problem, unavailable
 from ingest import queries, store
 from ingest.domain.accept import Accepted, accept
 from ingest.domain.split import Unreadable, split, unpack
-from ingest.flusher import EDGE, Away, Flusher, Full
+from ingest.flusher import EDGE, EDGE_HISTORIC, Away, Flusher, Full
 from ingest.vault import Vault
 
 MAX_EVENTS_IN_REQUEST = 10_000
-MAX_ROW_ID = 2**63 - 1
 VAULT_FIELDS = Literal["phone", "email", "name", "address"]
-PlainId = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARS, pattern=r"^[^\x00-\x1f]+$")]
 UNREADABLE = {
     "malformed": (400, "Malformed request"),
     "too_large": (413, "Request too large"),
@@ -62,7 +59,9 @@ class Intake:
         outcomes = [accept(each, shop_id, shop.currency, self._clock.now(), historic) for each in sent.events]
         accepted = [o for o in outcomes if isinstance(o, Accepted)]
         letters = [
-            DeadLetter(EDGE, f"{shop_id}/", self._vault.seal_letter(bytes(each)), outcome)
+            DeadLetter(
+                EDGE_HISTORIC if historic else EDGE, f"{shop_id}/", self._vault.seal_letter(bytes(each)), outcome
+            )
             for each, outcome in zip(sent.events, outcomes, strict=True)
             if isinstance(outcome, Rejection)
         ]
@@ -95,7 +94,7 @@ def router(pool: asyncpg.Pool, intake: Intake, vault: Vault) -> APIRouter:
         cursor: Cursor = None,
     ) -> Page[queries.Refused]:
         """Refused events, which are kept sealed until they are replayed."""
-        (after,) = decode_cursor(cursor, Annotated[int, msgspec.Meta(ge=0, le=MAX_ROW_ID)]) or (0,)
+        (after,) = decode_cursor(cursor, RowId) or (0,)
         async with pool.acquire() as connection:
             rows = await queries.refused(connection, caller.shop_id, after, limit + 1)
         return Page.of(rows, limit, key=lambda refused: (refused.id,))

@@ -36,6 +36,7 @@ log = structlog.get_logger()
 
 TICKS_KEPT = 300  # of one process; a reader needs the newest alone
 EDGE = "edge"  # the source of ticks, and where the dead letters of refused events stand
+EDGE_HISTORIC = "edge.historic"  # of those that an import brought: they must never come back as news
 
 
 class Full(Exception):
@@ -64,7 +65,7 @@ class Flusher:
         self._arrived = asyncio.Event()
         self._latest = datetime.min.replace(tzinfo=UTC)
         self._ticked_at = 0.0
-        self._ticks: deque[str] = deque()  # transactions that wrote those still standing
+        self._ticks: deque[str] = deque(maxlen=TICKS_KEPT)  # transactions that wrote those still standing
         self._fault: str | None = None
 
     def ready(self) -> str | None:
@@ -152,10 +153,10 @@ class Flusher:
             await dead_letters.keep(connection, letters, received_at)
             if tick and len(self._ticks) >= TICKS_KEPT:
                 every_part = list(range(PARTITIONS))
-                await connection.execute(store.FORGET_TICKS, INGEST_EVENTS.name, every_part, self._ticks.popleft())
+                await connection.execute(store.FORGET_TICKS, INGEST_EVENTS.name, every_part, self._ticks[0])
         self._bell.ring(INGEST_EVENTS.name)
         if tick:
-            self._ticks.append(xid)
+            self._ticks.append(xid)  # only now, when it is committed, the one forgotten drops out
             self._ticked_at = monotonic()
         metrics.INGEST_FLUSH_EVENTS.observe(len(by_key))
         metrics.INGEST_FLUSH_SECONDS.observe(monotonic() - began)

@@ -2,21 +2,18 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
 
 import asyncpg
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel
 
-from common.web.auth import Caller, requires
-from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor
+from common.web.auth import Reader
+from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Moment, Page, PlainId, Text, decode_cursor
 from common.web.problems import Problem
 from journeys import queries
 from journeys.domain.enrollment import Enrollment
 from journeys.domain.graph import Definition
 from journeys.presets import Definitions
-
-Reader = Annotated[Caller, Depends(requires("read"))]
 
 
 class StepOut(BaseModel):
@@ -75,9 +72,9 @@ def router(pool: asyncpg.Pool, definitions: Mapping[str, Definitions]) -> APIRou
 
     @routes.get("/customers/{customer_id}/journeys")
     async def of_customer(
-        caller: Reader, customer_id: str, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+        caller: Reader, customer_id: PlainId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Page[EnrollmentOut]:
-        after = decode_cursor(cursor, datetime, str, str)
+        after = decode_cursor(cursor, Moment, Text, Text)
         # One snapshot: else an enrollment may be on in the rows and already ended in the state.
         async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
             on = await queries.walked(connection, caller.shop_id, customer_id)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
+from common.presets import Refused
 from common.shops import Shop
 from journeys.domain.graph import Definition
 from journeys.domain.lines import Fault, Page
@@ -20,7 +21,7 @@ MAX_JOURNEYS = 200  # of one preset
 Definitions = tuple[Definition, ...]
 
 
-class JourneysRefused(Exception):
+class JourneysRefused(Refused):
     """Every fault of every preset that a shop asks for: file, line, path and reason, one to a line."""
 
 

@@ -5,14 +5,13 @@ from typing import NamedTuple
 
 import msgspec
 
+from common.db import states
 from common.db.engine import Connection
 from common.decision import Stored
 from journeys.domain.enrollment import Enrollment, State
 
 # Read from enrollments_counts alone.
 COUNTS = "SELECT journey, reason, count(*) FROM enrollments WHERE shop_id = $1 GROUP BY journey, reason"
-
-STATE = "SELECT body FROM states WHERE shop_id = $1 AND customer_id = $2"
 
 # Newest first; served by the primary key, which holds a customer's rows together.
 ENROLLMENTS = """
@@ -56,7 +55,7 @@ async def counts(connection: Connection, shop_id: str) -> dict[str, Counts]:
 
 async def walked(connection: Connection, shop_id: str, customer_id: str) -> dict[tuple[str, str], Enrollment] | None:
     """The journeys the customer is on, by journey and enrollment; None for a customer nothing was ever told of."""
-    body = await connection.fetchval(STATE, shop_id, customer_id)
+    body = await states.body(connection, shop_id, customer_id)
     if body is None:
         return None
     return {(one.journey, one.key): one for one in _STORED.decode(body).state.on}

@@ -2,22 +2,19 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
 
 import asyncpg
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel
 
 from common.clock import Clock
 from common.contracts.loyalty import PointsEarned, PointsReversed
-from common.web.auth import Caller, requires
-from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor
+from common.web.auth import Reader, shop_of
+from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, PlainId, Text, decode_cursor
 from common.web.problems import Problem
 from loyalty import queries
 from loyalty.domain.account import spend_minor
 from loyalty.domain.rules import Rules
-
-Reader = Annotated[Caller, Depends(requires("read"))]
 
 REASONS = {PointsEarned.TYPE: "order completed", PointsReversed.TYPE: "order refunded or cancelled"}
 
@@ -39,7 +36,8 @@ class AccountOut(BaseModel):
     customer_id: str
     points: int
     tier: str
-    spend_365d_minor: int
+    spend_minor: int  # in the last `window_days`
+    window_days: int
     currency: str
     next_review_at: datetime | None
     as_of: datetime
@@ -77,10 +75,10 @@ def router(pool: asyncpg.Pool, rules: Mapping[str, Rules], clock: Clock) -> APIR
 
     @routes.get("/accounts/{customer_id}")
     async def account(
-        caller: Reader, customer_id: str, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+        caller: Reader, customer_id: PlainId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> AccountOut:
-        own = _own(rules, caller)
-        (before,) = decode_cursor(cursor, str) or (None,)
+        own = shop_of(rules, caller)
+        (before,) = decode_cursor(cursor, Text) or (None,)
         # One snapshot, so that the balance is that of the newest posting.
         async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
             found = await queries.account(connection, caller.shop_id, customer_id)
@@ -92,7 +90,8 @@ def router(pool: asyncpg.Pool, rules: Mapping[str, Rules], clock: Clock) -> APIR
             customer_id=customer_id,
             points=found.balance,
             tier=found.tier,
-            spend_365d_minor=spend_minor(found, as_of, own.window),
+            spend_minor=spend_minor(found, as_of, own.window),
+            window_days=own.window_days,
             currency=own.currency,
             next_review_at=found.next_review_at,
             as_of=as_of,
@@ -101,7 +100,7 @@ def router(pool: asyncpg.Pool, rules: Mapping[str, Rules], clock: Clock) -> APIR
 
     @routes.get("/tiers")
     async def tiers(caller: Reader) -> TiersOut:
-        own = _own(rules, caller)
+        own = shop_of(rules, caller)
         async with pool.acquire() as connection:
             counts = await queries.tiers(connection, caller.shop_id)
         shown = dict.fromkeys((step.tier for step in own.tiers), 0) | counts
@@ -114,12 +113,6 @@ def router(pool: asyncpg.Pool, rules: Mapping[str, Rules], clock: Clock) -> APIR
         return AuditOut(**totals._asdict(), differences=[DifferenceOut(**one._asdict()) for one in differences])
 
     return routes
-
-
-def _own(rules: Mapping[str, Rules], caller: Caller) -> Rules:
-    if caller.shop_id not in rules:
-        raise Problem(403, "Unknown shop", f"The key's shop {caller.shop_id!r} is not among the shops of this system.")
-    return rules[caller.shop_id]
 
 
 def _entry(one: queries.Entry) -> EntryOut:

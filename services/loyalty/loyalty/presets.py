@@ -1,27 +1,22 @@
 """Reads the presets in presets/: what a shop's programme gives points for, and what its tiers ask for."""
 
 from collections.abc import Mapping
-from importlib.resources import files
 from itertools import pairwise
 from typing import Annotated, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from common import presets
 from common.contracts.envelope import Rejection
 from common.contracts.loyalty import Tier
 from common.money import MAX_AMOUNT_MINOR
 from common.shops import Shop
 from loyalty.domain.rules import TIERS, Rules, TierStep
 
-FOLDER = files("loyalty") / "presets"
 MAX_WINDOW_DAYS = 3_660
 
 AmountMinor = Annotated[int, Field(ge=0, le=MAX_AMOUNT_MINOR)]
-
-
-class BadPresets(Exception):
-    """Presets that cannot be used; every fault of every one, with its file and path."""
 
 
 class _Part(BaseModel):
@@ -68,22 +63,7 @@ class _Preset(_Part):
 
 def load(shops: Mapping[str, Shop]) -> Mapping[str, Rules]:
     """The rules of each shop, by shop id; raises BadPresets, which names every fault."""
-    known = {file.name.removesuffix(".yaml"): file for file in FOLDER.iterdir() if file.name.endswith(".yaml")}
-    rules: dict[str, Rules] = {}
-    faults: dict[str, None] = {}  # in order, each once however many shops share the preset
-    for shop in shops.values():
-        file = known.get(shop.preset)
-        if file is None:
-            faults[f"shop {shop.shop_id}: no preset {shop.preset!r}; there are {', '.join(sorted(known))}"] = None
-            continue
-        parsed = parse(file.read_text("utf-8"), shop)
-        if isinstance(parsed, Rules):
-            rules[shop.shop_id] = parsed
-        else:
-            faults |= dict.fromkeys(f"loyalty/presets/{file.name}: {x.path}: {x.reason}" for x in parsed)
-    if faults:
-        raise BadPresets("\n".join(faults))
-    return rules
+    return presets.load("loyalty", shops, parse)
 
 
 def parse(text: str, shop: Shop) -> Rules | tuple[Rejection, ...]:

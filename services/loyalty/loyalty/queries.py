@@ -6,15 +6,13 @@ from typing import NamedTuple
 
 import msgspec
 
+from common.db import states
 from common.db.engine import Connection
 from common.decision import Stored
 from loyalty.domain.account import Account
 from loyalty.domain.posting import CUSTOMER
 
 MAX_DIFFERENCES = 100  # listed by one audit
-
-# Served by the primary key.
-STATE = "SELECT body FROM states WHERE shop_id = $1 AND customer_id = $2"
 
 # Newest first; a posting's id is its number, so the primary key has them in order.
 STATEMENT = f"""
@@ -80,7 +78,7 @@ class Difference(NamedTuple):
 
 async def account(connection: Connection, shop_id: str, customer_id: str) -> Account | None:
     """The customer's account, or None before the first completed order."""
-    body = await connection.fetchval(STATE, shop_id, customer_id)
+    body = await states.body(connection, shop_id, customer_id)
     found = _STORED.decode(body).state if body is not None else None
     return found if found is not None and found.opened_at is not None else None
 

@@ -7,7 +7,7 @@ from common.contracts.loyalty import PointsMoved
 from common.db.engine import Connection
 from common.service import Saved
 from loyalty.domain.account import Account
-from loyalty.domain.posting import posting
+from loyalty.domain.posting import ROUTES
 
 # No ON CONFLICT: a posting that is there already is a bug, and must not pass in silence.
 POST = """
@@ -49,17 +49,17 @@ def _may_have_changed(one: Saved[Account]) -> bool:
 
 
 def _posting_row(fact: Event[Data], moved: PointsMoved) -> tuple[object, ...]:
-    made = posting(type(moved), moved.posting_id, moved.points, fact.occurred_at, fact.causation_id)
+    source, destination = ROUTES[type(moved)]
     return (
         fact.shop_id,
         fact.customer_id,
-        made.posting_id,
+        moved.posting_id,
         moved.TYPE,
-        made.source,
-        made.destination,
-        made.points,
+        source,
+        destination,
+        moved.points,
         moved.balance,
         moved.order_id,
-        made.at,
-        made.cause,
+        fact.occurred_at,
+        fact.causation_id,
     )

@@ -1,1 +1,1 @@
-"""Speaks to people: consent, caps, templates, channels and receipts."""
+"""Speaks to people: templates in the shop's language, channels, and what became of each message."""

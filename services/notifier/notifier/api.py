@@ -2,22 +2,18 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
 
 import asyncpg
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel
 
 from common.shops import Shop
-from common.web.auth import Caller, requires
-from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
-from common.web.problems import Problem
+from common.web.auth import Reader, shop_of
+from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, PlainId, RowId, decode_cursor
 from notifier import queries
 from notifier.domain.render import Unrenderable
 from notifier.domain.sms import length_of
 from notifier.wording import Wording
-
-Reader = Annotated[Caller, Depends(requires("read"))]
 
 
 class InboxItem(BaseModel):
@@ -46,8 +42,8 @@ class StatsOut(BaseModel):
     items: list[CountOut]
 
 
-class LetterOut(BaseModel):
-    """A letter as it is kept. `encoding`, `units` and `parts` are of an SMS: what it is billed as."""
+class KeptOut(BaseModel):
+    """A message as it is kept in the mailbox. `encoding`, `units` and `parts` are of an SMS: what it is billed as."""
 
     id: int
     message_key: str
@@ -68,17 +64,15 @@ def router(pool: asyncpg.Pool, wording: Wording, shops: Mapping[str, Shop], sign
 
     @routes.get("/inbox/{customer_id}")
     async def inbox(
-        caller: Reader, customer_id: str, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+        caller: Reader, customer_id: PlainId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Page[InboxItem]:
         """Newest first; empty for a customer who was never told anything."""
-        shop = shops.get(caller.shop_id)
-        if shop is None:
-            raise Problem(403, "Unknown shop", f"the key's shop {caller.shop_id!r} is not among those of this system")
-        (before,) = decode_cursor(cursor, int) or (None,)
+        shop = shop_of(shops, caller)
+        (before,) = decode_cursor(cursor, RowId) or (None,)
         async with pool.acquire() as connection:
             rows = await queries.inbox(connection, caller.shop_id, customer_id, before, limit + 1)
-        following = encode_cursor((rows[limit - 1].number,)) if len(rows) > limit else None
-        return Page(items=[_item(row, wording, shop, signature) for row in rows[:limit]], next=following)
+        page = Page.of(rows, limit, key=lambda row: (row.number,))
+        return Page(items=[_item(row, wording, shop, signature) for row in page.items], next=page.next)
 
     @routes.get("/messages/stats")
     async def stats(caller: Reader) -> StatsOut:
@@ -93,12 +87,12 @@ def router(pool: asyncpg.Pool, wording: Wording, shops: Mapping[str, Shop], sign
         )
 
     @routes.get("/mailbox")
-    async def mailbox(caller: Reader, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Page[LetterOut]:
+    async def mailbox(caller: Reader, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Page[KeptOut]:
         """Newest first; addresses are masked and nobody is named."""
-        (before,) = decode_cursor(cursor, int) or (None,)
+        (before,) = decode_cursor(cursor, RowId) or (None,)
         async with pool.acquire() as connection:
             rows = await queries.mailbox(connection, caller.shop_id, before, limit + 1)
-        return Page.of([_letter(row) for row in rows], limit, key=lambda letter: (letter.id,))
+        return Page.of([_kept(row) for row in rows], limit, key=lambda kept: (kept.id,))
 
     return routes
 
@@ -112,9 +106,9 @@ def _item(row: queries.Told, wording: Wording, shop: Shop, signature: str) -> In
     return InboxItem(message_key=row.message_key, at=row.at, journey=row.journey, step=row.step, text=text)
 
 
-def _letter(row: queries.Kept) -> LetterOut:
+def _kept(row: queries.Kept) -> KeptOut:
     length = length_of(row.body) if row.channel == "sms" else None
-    return LetterOut(
+    return KeptOut(
         id=row.id,
         message_key=row.message_key,
         customer_id=row.customer_id,

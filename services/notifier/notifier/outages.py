@@ -1,4 +1,4 @@
-"""Which ways out are closed for now: an outage is the channel's or the vault's, so it costs no message a try of its own.
+"""Which ways out are closed for now: an outage is the channel's or the vault's, so it costs no message a try.
 
 A closed way is left alone for a pause, then the next round tries it again. Each process finds out for itself.
 """

@@ -12,13 +12,13 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from common.shops import Shop
 from common.web.auth import Caller, KeyRing
-from common.web.paging import Cursor, decode_cursor, encode_cursor
+from common.web.paging import Cursor, Page, RowId, decode_cursor
 from notifier import queries
 from notifier.domain.sms import length_of
 
 PATH = "/mailbox"
 COOKIE = "regulars_mailbox"
-LETTERS_ON_PAGE = 50
+MESSAGES_ON_PAGE = 50
 KEY_MAX_CHARS = 200
 FORM_MAX_BYTES = 2_000
 # Nothing is loaded from anywhere, nothing runs, nothing is kept, nobody is told where a reader came from.
@@ -31,11 +31,13 @@ HEADERS = {
 }
 WORDS = {
     "en": {"title": "Mailbox", "sms": "SMS", "email": "E-mail", "parts": "parts", "units": "units", "older": "Older",
-           "empty": "Nothing has been sent yet.", "key": "API key with the scope read", "open": "Open",
-           "wrong": "This key is unknown, revoked, or may not read."},
+           "empty": "Nothing has been sent yet."},
     "zh-CN": {"title": "信箱", "sms": "短信", "email": "邮件", "parts": "条", "units": "字", "older": "更早",
-              "empty": "还没有发出任何消息。", "key": "API key", "open": "打开", "wrong": "key 无效"},
+              "empty": "还没有发出任何消息。"},
 }  # fmt: skip
+# Before the key is known, nobody knows the shop's language.
+FORM = {"key": "API key (scope: read)", "open": "Open 打开",
+        "wrong": "This key is unknown, revoked, or may not read. 此 key 无效、已撤销或没有读取权限。"}  # fmt: skip
 STYLE = """
 :root { color-scheme: light dark; --ink: #1f2933; --soft: #66727f; --paper: #fff; --desk: #f4f4f2; --mark: #0b6e4f; }
 @media (prefers-color-scheme: dark) {
@@ -65,23 +67,23 @@ def page(pool: asyncpg.Pool, shops: Mapping[str, Shop]) -> APIRouter:
     async def show(
         request: Request, key: Annotated[str | None, Query(max_length=KEY_MAX_CHARS)] = None, cursor: Cursor = None
     ) -> Response:
-        """With `?key=`: takes the key out of the address bar. With the cookie: the letters. Else: the form."""
+        """With `?key=`: takes the key out of the address bar. With the cookie: the messages. Else: the form."""
         if key is not None:
             return await _enter(request, key)
         held = request.cookies.get(COOKIE, "")
         caller = await _reader(request, held)
         if caller is None:
             return _form(wrong=bool(held))
-        (before,) = decode_cursor(cursor, int) or (None,)
+        (before,) = decode_cursor(cursor, RowId) or (None,)
         async with pool.acquire() as connection:
-            letters = await queries.mailbox(connection, caller.shop_id, before, LETTERS_ON_PAGE + 1)
+            rows = await queries.mailbox(connection, caller.shop_id, before, MESSAGES_ON_PAGE + 1)
+        newest = Page.of(rows, MESSAGES_ON_PAGE, key=lambda row: (row.id,))
         shop = shops.get(caller.shop_id)
         zone, locale = (ZoneInfo(shop.zone), shop.locale) if shop else (ZoneInfo("UTC"), "en")
         words = WORDS[locale]
-        parts = [_article(letter, zone, words) for letter in letters[:LETTERS_ON_PAGE]]
-        if len(letters) > LETTERS_ON_PAGE:
-            older = encode_cursor((letters[LETTERS_ON_PAGE - 1].id,))
-            parts.append(f'<p><a href="{PATH}?cursor={escape(older)}">{words["older"]} →</a></p>')
+        parts = [_article(kept, zone, words) for kept in newest.items]
+        if newest.next is not None:
+            parts.append(f'<p><a href="{PATH}?cursor={escape(newest.next)}">{words["older"]} →</a></p>')
         inside = "\n".join(parts) or f"<p>{words['empty']}</p>"
         return _page(locale, f"{words['title']} <small>{escape(caller.shop_id)}</small>", inside, 200)
 
@@ -110,25 +112,24 @@ async def _enter(request: Request, key: str) -> Response:
 
 
 def _form(*, wrong: bool) -> Response:
-    words = WORDS["en"]
-    fault = f"<p>{words['wrong']}</p>" if wrong else ""
+    fault = f"<p>{FORM['wrong']}</p>" if wrong else ""
     inside = f"""<form method="post" action="{PATH}">
-<input name="key" type="password" autocomplete="off" placeholder="{words["key"]}" required autofocus>
-<button>{words["open"]}</button></form>{fault}"""
-    return _page("en", words["title"], inside, 401)
+<input name="key" type="password" autocomplete="off" placeholder="{FORM["key"]}" required autofocus>
+<button>{FORM["open"]}</button></form>{fault}"""
+    return _page("en", " · ".join(words["title"] for words in WORDS.values()), inside, 401)
 
 
-def _article(letter: queries.Kept, zone: ZoneInfo, words: Mapping[str, str]) -> str:
-    subject = f"<h2>{escape(letter.subject)}</h2>" if letter.subject else ""
+def _article(kept: queries.Kept, zone: ZoneInfo, words: Mapping[str, str]) -> str:
+    subject = f"<h2>{escape(kept.subject)}</h2>" if kept.subject else ""
     billed = ""
-    if letter.channel == "sms":
-        length = length_of(letter.body)
+    if kept.channel == "sms":
+        length = length_of(kept.body)
         billed = f" · {length.encoding} · {length.units} {words['units']} · {length.parts} {words['parts']}"
-    at = letter.at.astimezone(zone)
-    return f"""<article><header><b>{escape(words.get(letter.channel, letter.channel))}</b>
-<span>{escape(letter.to_masked)}</span><time datetime="{at.isoformat()}">{at:%Y-%m-%d %H:%M:%S}</time></header>
-{subject}<p>{escape(letter.body)}</p>
-<footer>{escape(letter.customer_id)} · {escape(letter.message_key)}{billed}</footer></article>"""
+    at = kept.at.astimezone(zone)
+    return f"""<article><header><b>{escape(words.get(kept.channel, kept.channel))}</b>
+<span>{escape(kept.to_masked)}</span><time datetime="{at.isoformat()}">{at:%Y-%m-%d %H:%M:%S}</time></header>
+{subject}<p>{escape(kept.body)}</p>
+<footer>{escape(kept.customer_id)} · {escape(kept.message_key)}{billed}</footer></article>"""
 
 
 def _page(locale: str, title: str, inside: str, status: int) -> Response:

@@ -52,7 +52,7 @@ class Count(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """A letter in the mailbox."""
+    """A message in the mailbox."""
 
     id: int
     message_key: str
@@ -78,5 +78,5 @@ async def stats(connection: Connection, shop_id: str) -> Sequence[Count]:
 
 
 async def mailbox(connection: Connection, shop_id: str, before: int | None, limit: int) -> Sequence[Kept]:
-    """The shop's letters before an id, newest first."""
+    """The shop's mailbox before an id, newest first."""
     return [Kept(*row) for row in await connection.fetch(MAILBOX, shop_id, before, limit)]

@@ -156,11 +156,9 @@ class Sender:
                 self._outages.learn(channel, outcomes)
                 await self._settle(claimed, {_key(one): said for one, said in zip(its, outcomes, strict=True)})
                 sent = [one for one, said in zip(its, outcomes, strict=True) if isinstance(said, Sent)]
-                if (
-                    sent and channel in self._ways
-                ):  # a copy of what left; by now it is settled, whatever becomes of that
+                if sent and channel in self._ways:  # a copy; whatever becomes of it, what left is settled
                     await self._mailbox.send(sent)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - raised below, when the others have had their turn
                 raised.append(error)
         if raised:
             raise raised[0]
@@ -177,8 +175,8 @@ class Sender:
                 continue
             try:
                 ready = self._render(message, known.get(message.customer_id, NOBODY))
-            except Exception as error:  # of this message alone; its text may hold a name, so it is not passed on
-                log.error("a message cannot be rendered", template=message.template, error=type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - of this message alone; its text may hold a name
+                log.warning("a message cannot be rendered", template=message.template, error=type(error).__name__)
                 ready = Refused(f"it cannot be rendered: {type(error).__name__}")
             if isinstance(ready, Outgoing):
                 outgoing.append(ready)

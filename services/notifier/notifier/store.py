@@ -13,7 +13,7 @@ from common.contracts.notifier import MessageFailed, MessageOutcome, MessageSent
 from common.db.engine import Connection
 from common.service import Saved
 from common.telemetry.metrics import NOTIFIER_MESSAGES
-from notifier.domain.state import Message, State
+from notifier.domain.state import MAX_SETTLED, Message, State
 
 AT_MOST_ONCE, AT_LEAST_ONCE = "at most once", "at least once"
 GUARANTEES: dict[Purpose, str] = {"marketing": AT_MOST_ONCE, "transactional": AT_LEAST_ONCE}
@@ -40,7 +40,8 @@ FROM (SELECT shop_id, customer_id, message_key FROM messages
     WHERE status = 'pending' AND due_at >= $2 AND due_at <= now() AND channel <> ALL($3::text[])
     ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED) AS c
 WHERE (m.shop_id, m.customer_id, m.message_key) = (c.shop_id, c.customer_id, c.message_key)
-RETURNING m.shop_id, m.customer_id, m.message_key, m.channel, m.guarantee, m.template, m.params, m.claims, m.tries, m.due_at
+RETURNING m.shop_id, m.customer_id, m.message_key, m.channel, m.guarantee, m.template, m.params,
+    m.claims, m.tries, m.due_at
 """
 
 # Only what is still this claim's: whoever took longer than the lease has nothing to report.
@@ -122,6 +123,10 @@ class Recovered(NamedTuple):
     reason: str
 
 
+class TooMuchAtOnce(Exception):
+    """The batch is too large for its rows to be written; the road then takes it message by message."""
+
+
 async def project(connection: Connection, saved: Sequence[Saved[State]]) -> None:
     """A row for every message that has none yet, in the transaction that saves the states."""
     rows = [row for one in saved for row in _rows(one)]
@@ -139,8 +144,10 @@ def _rows(one: Saved[State]) -> list[tuple[object, ...]]:
         assert isinstance(outcome, MessageOutcome)
         status = STATUS.get(type(outcome), "suppressed")
         sent_at = fact.occurred_at if status == "sent" else None
-        # Missing when one batch settles more than a state keeps: then the road takes it message by message.
-        rows.append(_row(one, settled[outcome.message_key], status, sent_at, outcome.reason))
+        message = settled.get(outcome.message_key)
+        if message is None:
+            raise TooMuchAtOnce(f"one customer's batch settled more than the {MAX_SETTLED} messages that a state keeps")
+        rows.append(_row(one, message, status, sent_at, outcome.reason))
     return rows
 
 
@@ -178,7 +185,7 @@ def _count(facts: Sequence[Event[Data]]) -> None:
 
 
 async def claim(connection: Connection, limit: int, floor: datetime, closed: Sequence[Channel] = ()) -> list[Claimed]:
-    """Takes up to `limit` messages that are due, due at or after `floor`, the longest due first; none by a closed way."""
+    """Takes up to `limit` messages that are due, due at or after `floor`, the longest due first, of open channels."""
     rows = await connection.fetch(CLAIM, limit, floor, closed)
     return [Claimed(**{**row, "params": msgspec.json.decode(row["params"])}) for row in rows]
 

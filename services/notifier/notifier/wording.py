@@ -14,6 +14,7 @@ from liquid import BoundTemplate, Environment, StrictUndefined, Undefined
 from liquid.exceptions import LiquidError
 
 from common.contracts.journeys import MessageRequested
+from common.presets import Refused
 from notifier.domain.money import write_money
 from notifier.domain.render import Fill, Params, Template, Text, Unrenderable, render
 
@@ -25,7 +26,7 @@ IMPURE_FILTERS = ("date",)
 FILE_TAGS = ("include", "render")
 
 
-class TemplatesRefused(Exception):
+class TemplatesRefused(Refused):
     """Every fault of every template, `file:line: reason`, one to a line."""
 
 

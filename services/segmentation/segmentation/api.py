@@ -2,21 +2,18 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
 
 import asyncpg
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel
 
 from common.contracts.segmentation import Activity, Lifecycle
 from common.shops import Shop
-from common.web.auth import Caller, requires
-from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor
+from common.web.auth import Reader, shop_of
+from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, PlainId, Text, decode_cursor
 from common.web.problems import Problem
 from segmentation import queries
 from segmentation.domain.segments import BY_ID, SEGMENTS
-
-Reader = Annotated[Caller, Depends(requires("read"))]
 
 
 class CustomerOut(BaseModel):
@@ -67,16 +64,10 @@ def router(pool: asyncpg.Pool, shops: Mapping[str, Shop]) -> APIRouter:
     """Segmentation's routes."""
     routes = APIRouter(tags=["segmentation"])
 
-    def shop_of(caller: Caller) -> Shop:
-        shop = shops.get(caller.shop_id)
-        if shop is None:
-            raise Problem(403, "Unknown shop", f"the key's shop {caller.shop_id!r} is not among the shops here")
-        return shop
-
     @routes.get("/v1/customers/{customer_id}")
-    async def get_customer(customer_id: str, caller: Reader) -> CustomerOut:
+    async def get_customer(customer_id: PlainId, caller: Reader) -> CustomerOut:
         """Who the customer is: lifecycle and activity, why, since and until when, and what led there."""
-        shop = shop_of(caller)
+        shop = shop_of(shops, caller)
         async with pool.acquire() as connection:
             found = await queries.customer(connection, shop.shop_id, customer_id)
         if found is None:
@@ -86,7 +77,7 @@ def router(pool: asyncpg.Pool, shops: Mapping[str, Shop]) -> APIRouter:
     @routes.get("/v1/segments")
     async def get_segments(caller: Reader) -> list[SegmentOut]:
         """Every segment with the number of its customers, the empty ones too."""
-        shop = shop_of(caller)
+        shop = shop_of(shops, caller)
         async with pool.acquire() as connection:
             counts = await queries.counts(connection, shop.shop_id)
         return [
@@ -96,13 +87,13 @@ def router(pool: asyncpg.Pool, shops: Mapping[str, Shop]) -> APIRouter:
 
     @routes.get("/v1/segments/{segment}/members")
     async def get_members(
-        segment: str, caller: Reader, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+        segment: PlainId, caller: Reader, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Page[MemberOut]:
         """The customers in a segment by id, a page at a time."""
-        shop = shop_of(caller)
+        shop = shop_of(shops, caller)
         if segment not in BY_ID:
             raise Problem(404, "Unknown segment", f"there is no segment {segment!r}; GET /v1/segments lists them")
-        (after,) = decode_cursor(cursor, str) or ("",)
+        (after,) = decode_cursor(cursor, Text) or ("",)
         async with pool.acquire() as connection:
             rows = await queries.members(connection, shop.shop_id, segment, after, limit + 1)
         return Page.of([MemberOut(**row._asdict()) for row in rows], limit, key=lambda row: (row.customer_id,))

@@ -2,21 +2,17 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from importlib.resources import files
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from common import presets
 from common.contracts.envelope import Rejection
 from common.shops import Shop
 from segmentation.domain.lifecycle import Rules
 
 MAX_PURCHASES = 1_000
 MAX_DAYS = 3_650
-
-
-class BadPresets(Exception):
-    """Presets that cannot be used; every fault of every one, with its file and path."""
 
 
 class _Lifecycle(BaseModel):
@@ -54,23 +50,7 @@ class _Preset(BaseModel):
 
 def load(shops: Mapping[str, Shop]) -> Mapping[str, Rules]:
     """The rules of each shop, by shop id; raises BadPresets, which names every fault."""
-    folder = files("segmentation") / "presets"
-    rules: dict[str, Rules] = {}
-    faults: dict[str, None] = {}  # in order, each once however many shops share the preset
-    for shop in shops.values():
-        file = folder / f"{shop.preset}.yaml"
-        if not file.is_file():
-            known = sorted(one.name.removesuffix(".yaml") for one in folder.iterdir())
-            faults[f"shop {shop.shop_id}: no preset {shop.preset!r}; there are {', '.join(known)}"] = None
-            continue
-        parsed = parse(file.read_text("utf-8"), shop.currency)
-        if isinstance(parsed, Rules):
-            rules[shop.shop_id] = parsed
-        else:
-            faults |= dict.fromkeys(f"segmentation/presets/{file.name}: {x.path}: {x.reason}" for x in parsed)
-    if faults:
-        raise BadPresets("\n".join(faults))
-    return rules
+    return presets.load("segmentation", shops, lambda text, shop: parse(text, shop.currency))
 
 
 def parse(text: str, currency: str) -> Rules | tuple[Rejection, ...]:

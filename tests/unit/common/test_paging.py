@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.web.app import create_app
-from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
+from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Moment, Page, RowId, Text, decode_cursor, encode_cursor
 from common.web.problems import Problem
 
 NUMBERS = range(1, 8)
@@ -57,6 +57,28 @@ def test_what_is_no_cursor_of_the_list_is_a_problem_at_its_path(cursor: str) -> 
     with pytest.raises(Problem) as refused:
         decode_cursor(cursor, int)
     assert (refused.value.status, refused.value.path) == (400, "$.cursor")
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        (2**70, RowId),
+        (2**63, RowId),
+        (-1, RowId),
+        ("a\0b", Text),
+        ("2024-05-01T12:30:15", Moment),
+        ("0001-01-01T00:00:00+23:59", Moment),  # in UTC it is before all years
+    ],
+)
+def test_what_no_database_takes_is_no_cursor(key: object, kind: Any) -> None:
+    with pytest.raises(Problem) as refused:
+        decode_cursor(encode_cursor([key]), kind)
+    assert (refused.value.status, refused.value.path) == (400, "$.cursor")
+
+
+def test_what_the_database_can_hold_is_a_cursor() -> None:
+    key = (2**63 - 1, "安\n", datetime(2024, 5, 1, 12, tzinfo=UTC))
+    assert decode_cursor(encode_cursor(key), RowId, Text, Moment) == key
 
 
 async def test_pages_follow_each_other_to_the_end_and_a_full_last_page_has_no_next() -> None:

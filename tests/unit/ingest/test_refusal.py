@@ -6,6 +6,8 @@ import pytest
 from common.contracts.envelope import Rejection
 from ingest.domain.refusal import refusal
 
+NONE_ALLOWED = "none of the values that are allowed here"
+
 
 @pytest.mark.parametrize(
     ("said", "path", "reason"),
@@ -27,12 +29,12 @@ from ingest.domain.refusal import refusal
         (
             "Invalid enum value 'wang' - at `$.topics[0]`",
             "$.data.topics[0]",
-            "none of the values that are allowed here",
+            NONE_ALLOWED,
         ),
         (
             "Invalid enum value 'x - at `wang`' - at `$.topics[0]`",
             "$.data.topics[0]",
-            "none of the values that are allowed here",
+            NONE_ALLOWED,
         ),
         ("Invalid value 'wang' - at `$.topics[0]`", "$.data.topics[0]", "invalid"),
         ("wang does not fit - at `$.wang of 3`", "$.data", "invalid"),

@@ -9,7 +9,7 @@ from common.predicate import Comparison
 from journeys.domain.graph import Definition, Enter, Leave, Step
 from journeys.domain.lines import MAX_CHARS, MAX_DEPTH, Fault
 from journeys.domain.parse import MAX_STEPS, parse
-from journeys.domain.triggers import LETTERS, key_fields
+from journeys.domain.triggers import CODES, key_fields
 
 GOOD = """\
 journey: gift_30d
@@ -192,8 +192,8 @@ def test_a_file_that_is_no_mapping(text: str) -> None:
 
 
 def test_every_event_that_has_a_key_can_be_named_and_has_a_letter_of_its_own() -> None:
-    assert set(LETTERS) == {kind for kind in FROM_SENDERS if key_fields(kind)}
-    assert len(set(LETTERS.values())) == len(LETTERS)
-    assert {len(letter) for letter in LETTERS.values()} == {1}
+    assert set(CODES) == {kind for kind in FROM_SENDERS if key_fields(kind)}
+    assert len(set(CODES.values())) == len(CODES)
+    assert {len(code) for code in CODES.values()} == {1}
     assert key_fields(OrderPlaced) == ("order_id",)
     assert key_fields(HistoryEnded) == ()

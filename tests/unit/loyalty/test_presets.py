@@ -2,9 +2,10 @@
 
 import pytest
 
+from common.presets import BadPresets
 from common.shops import Shop, load_shops
 from loyalty.domain.rules import Rules, TierStep
-from loyalty.presets import BadPresets, load, parse
+from loyalty.presets import load, parse
 from tests.unit.loyalty.telling import RULES
 
 SHOP = Shop(shop_id="demo", zone="Asia/Shanghai", currency="CNY", locale="zh-CN")

@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 
 from common.contracts.envelope import Rejection
+from common.presets import BadPresets
 from common.shops import Shop
 from segmentation.domain.lifecycle import Rules
-from segmentation.presets import BadPresets, load, parse
+from segmentation.presets import load, parse
 
 GOOD = """
 lifecycle: {repeat: 2, loyal: 3}

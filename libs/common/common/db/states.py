@@ -30,6 +30,7 @@ CROSS JOIN LATERAL (
     ORDER BY wake_at LIMIT $4) AS s
 """
 
+# Served by the primary key.
 BODY = "SELECT body FROM states WHERE shop_id = $1 AND customer_id = $2"
 
 
@@ -37,6 +38,12 @@ async def load(connection: Connection, keys: Sequence[Key]) -> dict[Key, str]:
     """The stored bodies of those customers that have one, locked until the transaction ends."""
     shops, customers = [k[0] for k in keys], [k[1] for k in keys]
     return {(shop, customer): body for shop, customer, body in await connection.fetch(LOAD, shops, customers)}
+
+
+async def body(connection: Connection, shop_id: str, customer_id: str) -> str | None:
+    """The customer's stored body to look at, or None."""
+    found: str | None = await connection.fetchval(BODY, shop_id, customer_id)
+    return found
 
 
 async def save(connection: Connection, rows: Sequence[StateRow]) -> None:

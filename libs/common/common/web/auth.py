@@ -4,12 +4,12 @@ import hmac
 import re
 import secrets
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from hashlib import sha256
-from typing import Literal, get_args
+from typing import Annotated, Literal, TypeVar, get_args
 
 import asyncpg
-from fastapi import Request
+from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from msgspec import Struct
@@ -126,6 +126,15 @@ class Requires(SecurityBase):
 
 
 requires = Requires  # `caller: Annotated[Caller, Depends(requires("read"))]`; the app's `state.key_ring` answers
+Reader = Annotated[Caller, Depends(requires("read"))]
+Own = TypeVar("Own")
+
+
+def shop_of(of_shops: Mapping[str, Own], caller: Caller) -> Own:
+    """What is the caller's shop's among what each shop has; a problem for a shop that was taken away."""
+    if caller.shop_id not in of_shops:
+        raise Problem(403, "Unknown shop", f"The key's shop {caller.shop_id!r} is not among the shops of this system.")
+    return of_shops[caller.shop_id]
 
 
 def _hash(key: str) -> bytes:

@@ -2,18 +2,26 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Self, TypeVar
 
 import msgspec
 from fastapi import Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
+from common.ids import MAX_ID_CHARS
 from common.web.problems import Problem
 
 DEFAULT_LIMIT = 50
 # In a route: `limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None`.
 Limit = Annotated[int, Query(ge=1, le=500, description="Items on a page at most.")]
 Cursor = Annotated[str | None, Query(max_length=2_000, description="`next` of the page before.")]
+# In a path or a body: what a database takes as text. NUL it does not.
+PlainId = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARS, pattern=r"^[^\x00-\x1f]+$")]
+# In a cursor, whoever wrote it: what the database can compare its columns with.
+RowId = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Text = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$")]
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 T = TypeVar("T")
 
@@ -37,12 +45,12 @@ def encode_cursor(key: Sequence[object]) -> str:
 
 
 def decode_cursor(cursor: str | None, *types: Any) -> tuple[Any, ...] | None:
-    """The sort key, its parts of the given types: `decode_cursor(cursor, datetime, str)`; None without a cursor."""
+    """The sort key, its parts of the given types: `decode_cursor(cursor, Moment, Text)`; None without a cursor."""
     if cursor is None:
         return None
     shape: Any = tuple.__class_getitem__(types or (Any, ...))
     try:
         key: tuple[Any, ...] = msgspec.json.decode(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=shape)
-    except (ValueError, msgspec.MsgspecError):
+        return tuple(part.astimezone(UTC) if isinstance(part, datetime) else part for part in key)
+    except (ValueError, OverflowError, msgspec.MsgspecError):
         raise Problem(400, "Bad cursor", "This is no cursor of this list; leave it out to begin.", "$.cursor") from None
-    return key

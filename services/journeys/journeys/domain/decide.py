@@ -10,7 +10,7 @@ from common.contracts.ingest import CustomerErased, CustomerMerged
 from common.decision import Decide, Decision, Occasion, Timer
 from journeys.domain.enrollment import Enrollment, State, remember
 from journeys.domain.graph import Definition
-from journeys.domain.triggers import LETTERS
+from journeys.domain.triggers import CODES
 from journeys.domain.walk import begin, leave, resume
 
 WITHDRAWN = "withdrawn"  # the journey is no longer among the shop's
@@ -18,7 +18,7 @@ FORGOTTEN = "forgotten"  # so many newer orders that this one made room
 
 
 class Entry(Struct, frozen=True):
-    """A journey that an event may begin, unless an event of `barred_by` (letters) was seen of the key before."""
+    """A journey that an event may begin, unless an event of `barred_by` (codes) was seen of the key before."""
 
     definition: Definition
     barred_by: frozenset[str]
@@ -28,7 +28,7 @@ class Role(Struct, frozen=True):
     """What one type of event means to all journeys that tell enrollments apart by `field`."""
 
     field: str
-    letter: str
+    code: str
     journeys: frozenset[str]
     begins: tuple[Entry, ...]
     ends_same: frozenset[str]  # journeys
@@ -68,10 +68,10 @@ def _role(on: type[Data], field: str, definitions: Sequence[Definition]) -> Role
     of_field = [definition for definition in definitions if definition.enter.key == field]
     return Role(
         field=field,
-        letter=LETTERS[on],
+        code=CODES[on],
         journeys=frozenset(d.journey for d in of_field),
         begins=tuple(
-            Entry(d, frozenset(LETTERS[out.on] for out in d.leave if out.same)) for d in of_field if d.enter.on is on
+            Entry(d, frozenset(CODES[out.on] for out in d.leave if out.same)) for d in of_field if d.enter.on is on
         ),
         ends_same=frozenset(d.journey for d in of_field for out in d.leave if out.on is on and out.same),
         ends_other=frozenset(d.journey for d in of_field for out in d.leave if out.on is on and not out.same),
@@ -100,10 +100,10 @@ def _on_event(role: Role, state: State, data: Data, occasion: Occasion) -> tuple
     key: str | None = getattr(data, role.field)
     if key is None:
         return state, ()
-    letters = state.letters(role.field, key)
-    if role.letter in letters:
+    codes = state.codes(role.field, key)
+    if role.code in codes:
         return state, ()
-    state, dropped = remember(state, role.field, key, role.letter)
+    state, dropped = remember(state, role.field, key, role.code)
     going_on: list[Enrollment] = []
     facts: list[Data] = []
     for enrollment in state.on:
@@ -115,7 +115,7 @@ def _on_event(role: Role, state: State, data: Data, occasion: Occasion) -> tuple
             going_on.append(enrollment)
     for entry in role.begins:
         where = entry.definition.enter.where
-        if entry.barred_by.isdisjoint(letters) and (where is None or where.matches(data)):
+        if entry.barred_by.isdisjoint(codes) and (where is None or where.matches(data)):
             begun, said = begin(entry.definition, key, data, occasion)
             facts += said
             if begun is not None:

@@ -9,7 +9,7 @@ from common.money import Money
 
 MAX_KEYS = 1_000  # orders (carts, ...) remembered per customer and kind of key, the newest; Olist's busiest has 17
 
-Keys = dict[str, str]  # key -> letters of the events seen of it (triggers.LETTERS), the one seen last at the end
+Keys = dict[str, str]  # key -> codes of the events seen of it (triggers.CODES), the one seen last at the end
 
 
 class Enrollment(Struct, frozen=True, omit_defaults=True):
@@ -39,15 +39,15 @@ class State(Struct, frozen=True, omit_defaults=True):
         """All pending timers: one per enrollment."""
         return tuple(enrollment.timer for enrollment in self.on)
 
-    def letters(self, field: str, key: str) -> str:
+    def codes(self, field: str, key: str) -> str:
         """Which events have been seen of the key."""
         return self.seen.get(field, {}).get(key, "")
 
 
-def remember(state: State, field: str, key: str, letter: str) -> tuple[State, str | None]:
+def remember(state: State, field: str, key: str, code: str) -> tuple[State, str | None]:
     """The state that has seen the event, and the key forgotten for it, if any."""
     keys = dict(state.seen.get(field, ()))
-    keys[key] = keys.pop(key, "") + letter
+    keys[key] = keys.pop(key, "") + code
     oldest = None
     if len(keys) > MAX_KEYS:
         oldest = next(iter(keys))

@@ -10,8 +10,8 @@ from common.contracts.envelope import Data
 from common.ids import Id
 from common.money import Money
 
-# Kept in every customer's memory, hence short. A letter is never taken away or given to another type.
-LETTERS: dict[type[Data], str] = {
+# Kept in every customer's memory, hence short. A code is never taken away or given to another type.
+CODES: dict[type[Data], str] = {
     ingest.OrderPlaced: "o",
     ingest.OrderPaid: "p",
     ingest.OrderCancelled: "x",
@@ -27,7 +27,7 @@ LETTERS: dict[type[Data], str] = {
     ingest.Visit: "i",
     ingest.Share: "s",
 }
-TYPES: dict[str, type[Data]] = {data_type.TYPE: data_type for data_type in LETTERS}
+TYPES: dict[str, type[Data]] = {data_type.TYPE: data_type for data_type in CODES}
 
 
 def key_fields(data_type: type[Data]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from common.contracts.loyalty import PointsMoved, Tier
 from common.decision import Occasion
-from loyalty.domain.earn import Order
+from loyalty.domain.order import Order
 from loyalty.domain.posting import CUSTOMER, posting, posting_id
 
 # The newest orders heard of. One beyond is forgotten: what it earned stays, but it counts as spend no more, a refund

@@ -10,15 +10,13 @@ from common.contracts.envelope import Data
 from common.contracts.ingest import OrderCancelled, OrderCompleted, OrderRefunded
 from common.contracts.loyalty import PointsEarned, PointsReversed, TierChanged
 from common.decision import Decide, Decision, Occasion, Timer
-from common.money import Money
+from common.money import Money, minor_digits
 from loyalty.domain.account import Account, post, remember, spend_minor
-from loyalty.domain.earn import Order, cancel, complete, refund
+from loyalty.domain.order import Order, cancel, complete, refund
 from loyalty.domain.rules import Rules
 from loyalty.domain.tier import higher, review_after, review_from, tier_of
 
 REVIEW = "tier.review"  # kind of the only timer
-# How many digits the minor unit has, where not two (ISO 4217): only for words to people, never for counting.
-MINOR_DIGITS = {"CLP": 0, "JPY": 0, "KRW": 0, "PYG": 0, "VND": 0, "BHD": 3, "JOD": 3, "KWD": 3, "OMR": 3, "TND": 3}
 
 
 def decider(rules: Mapping[str, Rules]) -> Decide[Account]:
@@ -95,6 +93,6 @@ def _counted(rules: Rules, amount: Money) -> int:
 
 
 def _in_major(amount_minor: int, currency: str) -> str:
-    digits = MINOR_DIGITS.get(currency, 2)
+    digits = minor_digits(currency)
     whole, rest = divmod(amount_minor, 10**digits)
     return f"{whole}.{rest:0{digits}d}" if digits else str(whole)

@@ -1,7 +1,6 @@
 """The ledger: every movement of points is one posting from one account to another, so all accounts add up to zero."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
 
@@ -50,12 +49,3 @@ def posting(kind: type[PointsMoved], posting_id: str, points: int, at: datetime,
 def posting_id(number: int) -> str:
     """The id of a customer's posting by its number, from 1 and without gaps: whoever misses one can see it."""
     return f"{number:0{NUMBER_DIGITS}d}"
-
-
-def balances(postings: Iterable[Posting]) -> dict[str, int]:
-    """What every account holds after the postings."""
-    held: Counter[str] = Counter()
-    for moved in postings:
-        held[moved.source] -= moved.points
-        held[moved.destination] += moved.points
-    return dict(held)

@@ -87,7 +87,7 @@ class Smtp:
             letter = compose(message, self._mail_from)
         except BadAddress:
             return Refused("the address is malformed")
-        except Exception as error:  # of this message alone, and it has not left
+        except Exception as error:  # noqa: BLE001 - of this message alone, and it has not left
             return Refused(f"no e-mail can be made of it: {type(error).__name__}")
         try:
             async with asyncio.timeout(MESSAGE_S):
@@ -98,7 +98,7 @@ class Smtp:
             return _refusal(error)
         except (ValueError, SMTPNotSupported):  # not an address for this server
             return Refused("the address is malformed")
-        except Exception as error:  # mostly a lost connection; whatever it is, the other messages go on
+        except Exception as error:  # noqa: BLE001 - a lost connection, mostly; the other messages go on
             client.close()
             return Deferred(f"the mail server did not answer: {_what(error)}", in_doubt=True)
         return Sent()

@@ -56,8 +56,9 @@ def _evolve(profile: Profile, occasion: Occasion, rules: Rules) -> Profile:
     """The profile after what happened; most of what happens in a shop leaves it as it is."""
     match occasion.what:
         case OrderPaid(order_id, amount):
-            counted = amount.amount_minor if amount.currency == rules.currency else 0
-            return pay(profile, order_id, _when(occasion), counted)
+            # The edge takes money in the shop's currency alone; here is no rate to turn it by.
+            assert amount.currency == rules.currency, f"{amount.currency} in a shop that counts {rules.currency}"
+            return pay(profile, order_id, _when(occasion), amount.amount_minor)
         case OrderCancelled(order_id):
             return cancel(profile, order_id)
         case CartItemAdded(item):

@@ -11,7 +11,7 @@ from segmentation.domain.state import Purchases
 class Rules(Struct, frozen=True):
     """A shop's thresholds. Each activity lasts from its own up to, not including, the next; a day is 24 hours."""
 
-    currency: str  # ISO 4217; only payments in it have an amount that can be added up
+    currency: str  # ISO 4217; that of every payment
     repeat_from: int  # purchases
     loyal_from: int
     stimulate_from: timedelta  # since the last purchase; before it, a customer is active

@@ -24,7 +24,7 @@ class Purchases(Struct, frozen=True, array_like=True):
     count: int
     first_at: datetime  # when the earliest was paid, UTC; payments may come in any order
     last_at: datetime
-    amount_minor: int  # of those paid in the shop's currency
+    amount_minor: int  # in the shop's currency
 
 
 class Carts(Struct, frozen=True, array_like=True):

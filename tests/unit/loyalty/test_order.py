@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from loyalty.domain.earn import MAX_REFUNDS, Order, cancel, complete, refund
+from loyalty.domain.order import MAX_REFUNDS, Order, cancel, complete, refund
 
 AT = datetime(2018, 1, 1, tzinfo=UTC)
 LATER = datetime(2018, 1, 2, tzinfo=UTC)
