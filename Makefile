@@ -32,7 +32,7 @@ setup: $(DEV) ## make .venv with everything to run and to develop (the other tar
 	@echo "Ready: $(VENV). Try: make demo"
 
 .PHONY: demo
-demo: $(RUNTIME) ## a generated shop, 60 days in about a minute; EXIT=1 ends by itself with status 0 or 1
+demo: $(RUNTIME) ## a generated shop, 60 days in about 1½ minutes; EXIT=1 ends by itself with status 0 or 1
 	@exec $(REGULARS) demo $(if $(filter-out 0,$(EXIT)),--exit) $(ARGS)
 
 .PHONY: up

@@ -30,7 +30,7 @@ from tests.contract.schemas import make_schema, settings_for
 
 GROUP = "readers"
 CONNECTIONS = 12  # of writers, and of readers: a few members of a group, each with a seat and a transaction
-SESSION_TIMEOUT_MS = 3_000  # of Kafka members: a dead one is noticed soon, a slow one is not thought dead
+SESSION_TIMEOUT_MS = 2_000  # of Kafka members: a dead one is noticed soon, a slow one is not thought dead
 APPLIED = """CREATE TABLE applied (
     n bigint GENERATED ALWAYS AS IDENTITY, topic text, part smallint, xid bigint, id bigint, key text, body bytea)"""
 APPLY = """INSERT INTO applied (topic, part, xid, id, key, body)

@@ -1,9 +1,12 @@
-"""The buses, each before an empty database of its own."""
+"""The buses, and the road, each in schemas of its own."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 
+from regulars.embedded_postgres import EmbeddedPostgres
 from tests.contract.bus_backends import (
     Backend,
     KafkaBackend,
@@ -12,9 +15,25 @@ from tests.contract.bus_backends import (
     open_kafka,
     open_postgres,
 )
+from tests.contract.mortal_postgres import MortalPostgres
 from tests.contract.road_stage import Stage, open_stage
 
 SHARE_OUT_EVERY_S = 0.05  # else a second of waiting at every change of members
+
+SHARED = "buses_and_roads"
+
+
+@pytest.fixture(scope="session")
+def shared_database(postgres_server: EmbeddedPostgres) -> str:
+    """One for all tests whose schemas have names of their own: to make one for each would take as long as the test."""
+
+    async def make() -> None:
+        admin = await asyncpg.connect(postgres_server.dsn())
+        await admin.execute(f"CREATE DATABASE {SHARED}")
+        await admin.close()
+
+    asyncio.run(make())
+    return postgres_server.dsn(database=SHARED)
 
 
 @pytest.fixture
@@ -29,14 +48,14 @@ def memory() -> MemoryBackend:
 
 
 @pytest.fixture
-async def postgres(fresh_database: str, quick_shares: None) -> AsyncIterator[PostgresBackend]:
-    async with open_postgres(fresh_database) as backend:
+async def postgres(shared_database: str, quick_shares: None) -> AsyncIterator[PostgresBackend]:
+    async with open_postgres(shared_database) as backend:
         yield backend
 
 
 @pytest.fixture
-async def kafka(fresh_database: str, kafka_bootstrap: str) -> AsyncIterator[KafkaBackend]:
-    async with open_kafka(fresh_database, kafka_bootstrap) as backend:
+async def kafka(shared_database: str, kafka_bootstrap: str) -> AsyncIterator[KafkaBackend]:
+    async with open_kafka(shared_database, kafka_bootstrap) as backend:
         yield backend
 
 
@@ -55,6 +74,13 @@ def outboxed(request: pytest.FixtureRequest) -> PostgresBackend:
 
 
 @pytest.fixture
-async def stage(fresh_database: str) -> AsyncIterator[Stage]:
-    async with open_stage(fresh_database) as stage:
+async def stage(shared_database: str) -> AsyncIterator[Stage]:
+    async with open_stage(shared_database) as stage:
         yield stage
+
+
+@pytest.fixture
+async def mortal_postgres() -> AsyncIterator[MortalPostgres]:
+    server = await MortalPostgres.born()
+    yield server
+    await server.bury()

@@ -148,7 +148,8 @@ class Stage:
     async def counts_of(self) -> dict[str, int]:
         """How many events were counted of each customer: the states and the toy's own table must agree."""
         counts = {name: stored.state.count for name, stored in (await self.states()).items()}
-        totals = {name: count for name, count in await self.pool.fetch("SELECT customer_id, count FROM totals")}
+        rows = await self.pool.fetch("SELECT customer_id, count FROM totals")
+        totals = {row["customer_id"]: row["count"] for row in rows}
         assert totals == counts
         return counts
 

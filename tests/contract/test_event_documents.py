@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
-from regulars.event_documents import PUBLISHED, TYPES, documents, write
 from common.contracts.envelope import Data, Decoder, encode
-from regulars.event_compatibility import breaks, shape
 from common.contracts.topics import TOPICS
+from regulars.event_compatibility import breaks, shape
+from regulars.event_documents import PUBLISHED, TYPES, documents, write
 from tests.contract.event_strategies import events_of
 
 DOCUMENTS = Path(__file__).resolve().parents[2] / "docs" / "events"

@@ -174,6 +174,15 @@ async def test_a_record_that_no_relay_wrote_is_skipped(kafka: KafkaBackend) -> N
         await read(kafka, reader, 10)
 
 
+async def test_messages_larger_than_a_batch_pass_in_their_order(kafka: KafkaBackend) -> None:
+    sizes = [10, 900_000, 10, 900_000, 1_500_000, 10]
+    await write_only(kafka, *((kafka.topics[0], 5, "shop/customer", bytes([n]) * size) for n, size in enumerate(sizes)))
+    await kafka.settle()
+    async with member(kafka) as reader:
+        await read(kafka, reader, len(sizes))
+    assert [len(message.body) for message in await kafka.store.applied()] == sizes
+
+
 async def test_topics_that_the_cluster_refuses_are_heard_of(kafka: KafkaBackend) -> None:
     assert kafka.settings.kafka is not None
     await make_topics(kafka.settings.kafka, kafka.topics)  # again is harmless

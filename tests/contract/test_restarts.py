@@ -1,21 +1,17 @@
 """A server is killed and comes back while messages are written and read: nothing is lost, nothing is doubled."""
 
 import asyncio
-import shutil
-import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from pathlib import Path
 
 import asyncpg
-import pytest
 from aiokafka.errors import KafkaError
 
 from common.db import outbox
 from common.db.engine import is_outside
 from common.ids import PARTITIONS
-from regulars.embedded_postgres import EmbeddedPostgres
 from tests.contract.bus_backends import PostgresBackend, member, open_kafka, open_postgres, step
+from tests.contract.mortal_postgres import MortalPostgres
 from tests.contract.waiting import until
 from tests.kafka_fixture import StartKafka
 
@@ -30,6 +26,7 @@ class Traffic:
         self._backend = backend
         self.acknowledged: list[bytes] = []
         self.goal = WHILE_AWAY
+        self._polls = 0
 
     async def write(self) -> None:
         """Each transaction again until it is acknowledged; one that failed at its commit may stand there twice."""
@@ -57,6 +54,7 @@ class Traffic:
                 async with member(self._backend) as reader:
                     while True:
                         await step(self._backend.store, reader, max_messages=100, timeout_s=0.02)
+                        self._polls += 1
             except Exception as error:
                 if not is_outside(error) and not isinstance(error, KafkaError):
                     raise
@@ -69,6 +67,15 @@ class Traffic:
             return len(self.acknowledged) >= count
 
         await until(enough, f"{count} transactions are acknowledged", DEADLINE_S)
+
+    async def polled(self, more: int) -> None:
+        """Returns when the reader has polled so often: it must not hang on a server that is away."""
+        count = self._polls + more
+
+        async def enough() -> bool:
+            return self._polls >= count
+
+        await until(enough, f"{more} polls more", DEADLINE_S)
 
     async def applied_some(self) -> None:
         """Returns when the reader is at work."""
@@ -96,10 +103,10 @@ async def survive(
     backend: PostgresBackend,
     *loops: Callable[[], Awaitable[None]],
     kill: Callable[[], Awaitable[None]],
-    while_away: int,
+    is_away: Callable[[Traffic], Awaitable[None]],
     start: Callable[[], Awaitable[None]],
 ) -> None:
-    """Kills a server in the middle of the traffic, and starts it again when so much was written without it."""
+    """Kills a server in the middle of the traffic, and starts it again when what is to go on without it has gone on."""
 
     async def forever(loop: Callable[[], Awaitable[None]]) -> None:
         await loop()
@@ -110,7 +117,7 @@ async def survive(
         await traffic.wrote(KILLED_AT)
         await traffic.applied_some()
         await kill()
-        await traffic.wrote(while_away)
+        await is_away(traffic)
         await start()
         traffic.goal = IN_ALL
         await traffic.wrote(IN_ALL)
@@ -119,34 +126,28 @@ async def survive(
             task.cancel()
 
 
-@pytest.fixture
-async def folder() -> AsyncIterator[Path]:
-    """Not pytest's own: its path is too long for a socket, and closed to PostgreSQL's account."""
-    folder = Path(tempfile.mkdtemp(prefix="regulars-test-"))
-    yield folder
-    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+async def nothing_goes_on(_: Traffic) -> None:
+    """Without the database."""
 
 
-async def test_postgres_is_killed(folder: Path, quick_shares: None) -> None:
-    servers = [await EmbeddedPostgres.start(folder)]
-
-    async def start() -> None:
-        servers.append(await EmbeddedPostgres.start(folder))
-
-    try:
-        async with open_postgres(servers[0].dsn()) as backend:
-            await survive(backend, kill=servers[0].kill, while_away=0, start=start)
-    finally:
-        await servers[-1].stop()
+async def intake_goes_on(traffic: Traffic) -> None:
+    """Without the broker: outboxes take what comes, and readers look after their alarms between polls."""
+    await traffic.wrote(WHILE_AWAY)
+    await traffic.polled(5)
 
 
-async def test_kafka_is_killed(fresh_database: str, start_kafka: StartKafka) -> None:
+async def test_postgres_is_killed(mortal_postgres: MortalPostgres, quick_shares: None) -> None:
+    async with open_postgres(mortal_postgres.dsn) as backend:
+        await survive(backend, kill=mortal_postgres.kill, is_away=nothing_goes_on, start=mortal_postgres.start)
+
+
+async def test_kafka_is_killed(shared_database: str, start_kafka: StartKafka) -> None:
     cluster = await start_kafka()
-    async with open_kafka(fresh_database, cluster.bootstrap) as backend:
+    async with open_kafka(shared_database, cluster.bootstrap) as backend:
         await survive(
             backend,
             backend.relay().run,
             kill=lambda: cluster.kill(1),
-            while_away=WHILE_AWAY,
+            is_away=intake_goes_on,
             start=lambda: cluster.restart(1),
         )

@@ -1,12 +1,9 @@
 """The road on a real PostgreSQL: all of a batch or nothing of it, alarms on time and once, and no stop by itself."""
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from pathlib import Path
 
 import asyncpg
 import pytest
@@ -20,7 +17,7 @@ from common.contracts.ingest import CheckIn, Visit
 from common.db import marks
 from common.db.engine import Connection
 from common.telemetry import metrics
-from regulars.embedded_postgres import EmbeddedPostgres
+from tests.contract.mortal_postgres import MortalPostgres
 from tests.contract.road_stage import UNSAVED, Stage, key_of, neighbours, open_stage, part_of
 from tests.contract.waiting import until
 from tests.laws.counting import HOUR, POISON, Counted, Reminded
@@ -309,34 +306,27 @@ class Standing:
 # Going on by itself
 
 
-async def test_the_database_is_killed_and_the_service_goes_on(tmp_path: Path) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="regulars-test-"))
-    servers = [await EmbeddedPostgres.start(folder)]
-    try:
-        async with open_stage(servers[0].dsn()) as stage, stage.running() as road:
-            names = [f"c{n}" for n in range(10)]
-            await stage.publish(*(stage.event(name, CheckIn()) for name in names))
-            await stage.decided()
-            assert road.ready() is None
-            await servers[0].kill()
+async def test_the_database_is_killed_and_the_service_goes_on(mortal_postgres: MortalPostgres) -> None:
+    names = [f"c{n}" for n in range(10)]
+    async with open_stage(mortal_postgres.dsn) as stage, stage.running() as road:
 
-            async def noticed() -> bool:
-                return road.ready() is not None
+        async def well() -> bool:
+            return road.ready() is None
 
-            await until(noticed, "the service says what is wrong")
-            servers.append(await EmbeddedPostgres.start(folder))
+        async def unwell() -> bool:
+            return not await well()
 
-            async def back() -> bool:
-                return road.ready() is None
-
-            await until(back, "the service is back")
-            await stage.publish(*(stage.event(name, Visit()) for name in names))
-            await stage.woken(START + 2 * HOUR)
-            assert await stage.counts_of() == dict.fromkeys(names, 2)
-            assert (await stage.saved())["reminders"] == [(name, "1") for name in names]
-    finally:
-        await servers[-1].stop()
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        await stage.publish(*(stage.event(name, CheckIn()) for name in names))
+        await stage.decided()
+        await until(well, "the service is ready")
+        await mortal_postgres.kill()
+        await until(unwell, "the service says that something is wrong")
+        await mortal_postgres.start()
+        await until(well, "the service is ready again")
+        await stage.publish(*(stage.event(name, Visit()) for name in names))
+        await stage.woken(START + 2 * HOUR)
+        assert await stage.counts_of() == dict.fromkeys(names, 2)
+        assert (await stage.saved())["reminders"] == [(name, "1") for name in names]
 
 
 async def test_a_stop_is_a_stop_also_when_the_database_is_gone_by_then(stage: Stage) -> None:
@@ -402,5 +392,5 @@ async def test_ready_says_what_is_wrong_and_that_it_is_over(stage: Stage, monkey
     monkeypatch.setattr(marks, "move", fails)
     await stage.publish(stage.event("c1", Visit()))
     await stage.play(road)
-    assert seen == {"not subscribed yet", "Cut: away"}
+    assert seen == {"not subscribed yet", "subscription failed: Cut"}
     assert road.ready() is None

@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from tests.deploy.compose import SECRETS
+from tests.deploy.dockerfile import stages
 from tests.deploy.tools import ROOT, from_packages, run
 
 K8S = ROOT / "deploy" / "k8s"
@@ -71,3 +73,18 @@ def selects(selector: Mapping[str, Any], having: Mapping[str, str]) -> bool:
         if having.get(expression["key"]) not in expression["values"]:
             return False
     return all(having.get(key) == value for key, value in selector.get("matchLabels", {}).items())
+
+
+def variables(overlay: str, name: str) -> dict[str, str]:
+    """All that a workload's container sees; for a secret, an example of its kind."""
+    workload = workloads(overlay)[name]
+    seen = dict(stages()[-1].environment)
+    for source in container(workload)["envFrom"]:
+        seen |= named(overlay, "ConfigMap", source["configMapRef"]["name"])["data"]
+    examples = SECRETS | {
+        "REGULARS_ADMIN_DATABASE": "postgresql://regulars_admin:x@postgres:5432/regulars",
+        "REGULARS_SMTP_URL": "smtp://mail:25",
+    }
+    for variable in container(workload)["env"]:
+        seen[variable["name"]] = variable.get("value") or examples[variable["name"]]
+    return seen

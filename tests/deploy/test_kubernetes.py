@@ -2,17 +2,16 @@
 
 import re
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import kubernetes_validate  # type: ignore[import-untyped]  # it ships no types
 import pytest
 import yaml
 
-from common.contracts.topics import TOPICS
-from common.ids import PARTITIONS
 from common.settings import PREFIX, Settings, load_settings
 from common.shops import load_shops
-from tests.deploy.compose import FIVE, SECRETS, services
+from tests.deploy.compose import FIVE, services
 from tests.deploy.dockerfile import stages
 from tests.deploy.kustomize import (
     OVERLAYS,
@@ -24,13 +23,13 @@ from tests.deploy.kustomize import (
     pod,
     rendered,
     selects,
+    variables,
     workloads,
 )
 from tests.deploy.tools import ROOT
 
 VERSIONS = ("1.30", "1.37")  # the oldest that has all we use, and the newest that the validator knows
 EXTENSIONS = {"ScaledObject", "PodMonitor"}  # of KEDA and of the Prometheus operator: no schemas come with Kubernetes
-READS = {"segmentation": "ingest", "journeys": "ingest", "loyalty": "ingest", "notifier": "journeys"}  # whose topic
 OURS = (*FIVE, "migrate")
 
 
@@ -122,36 +121,21 @@ def test_secrets_are_named_and_never_told(overlay: str) -> None:
         assert not re.search(r"://[^/\s]*:[^/\s]*@", str(settings["data"]))
 
 
-def told(overlay: str, name: str) -> dict[str, str]:
-    """The variables of a workload: those of the settings, and its own; a secret as an example of its kind."""
-    workload = workloads(overlay)[name]
-    variables: dict[str, str] = dict(stages()[-1].environment)
-    for source in container(workload)["envFrom"]:
-        variables |= named(overlay, "ConfigMap", source["configMapRef"]["name"])["data"]
-    examples = SECRETS | {
-        "REGULARS_ADMIN_DATABASE": "postgresql://regulars_admin:x@postgres:5432/regulars",
-        "REGULARS_SMTP_URL": "smtp://mail:25",
-    }
-    for variable in container(workload)["env"]:
-        variables[variable["name"]] = variable.get("value") or examples[variable["name"]]
-    return variables
-
-
 @pytest.mark.parametrize("name", OURS)
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_settings_are_ones_that_we_know_and_take(
-    overlay: str, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+    overlay: str, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    variables = {key: value for key, value in told(overlay, name).items() if key.startswith(PREFIX)}
+    ours = {key: value for key, value in variables(overlay, name).items() if key.startswith(PREFIX)}
     known = {f"{PREFIX}{field.upper()}" for field in Settings.model_fields}
-    assert not variables.keys() - known
+    assert not ours.keys() - known
     shops = tmp_path / "shops.yaml"
     shops.write_text(named(overlay, "ConfigMap", "regulars-shops")["data"]["shops.yaml"])
     (mount,) = (m for m in container(workloads(overlay)[name])["volumeMounts"] if m["name"] == "shops")
-    assert variables["REGULARS_SHOPS"] == f"{mount['mountPath']}/{shops.name}"
+    assert ours["REGULARS_SHOPS"] == f"{mount['mountPath']}/{shops.name}"
     for variable in known:
         monkeypatch.delenv(variable, raising=False)
-    for variable, value in (variables | {"REGULARS_SHOPS": str(shops)}).items():
+    for variable, value in (ours | {"REGULARS_SHOPS": str(shops)}).items():
         monkeypatch.setenv(variable, value)
     settings = load_settings()
     assert "demo" in load_shops(settings.shops)
@@ -181,54 +165,6 @@ def test_what_points_somewhere_points_at_something(overlay: str) -> None:
     assert {name_of(budget) for budget in of_kind(overlay, "PodDisruptionBudget")} == set(FIVE)
     accounts = {name_of(account) for account in of_kind(overlay, "ServiceAccount")}
     assert {pod(made[name])["serviceAccountName"] for name in OURS} == accounts == set(OURS)
-
-
-@pytest.mark.parametrize("overlay", ["production", "production-keda"])
-def test_production_scales_everything_once(overlay: str) -> None:
-    scaled = [
-        each["spec"]["scaleTargetRef"]["name"] for each in of_kind(overlay, "HorizontalPodAutoscaler", "ScaledObject")
-    ]
-    assert sorted(scaled) == sorted(FIVE)
-    for each in of_kind(overlay, "HorizontalPodAutoscaler"):
-        assert 2 <= each["spec"]["minReplicas"] < each["spec"]["maxReplicas"] <= PARTITIONS
-    assert not [name for name, each in workloads(overlay).items() if "replicas" in each["spec"]], "it would fight"
-
-
-def test_consumers_scale_on_the_lag_of_what_they_read() -> None:
-    owned = {(topic.owner, topic.work): topic.name for topic in TOPICS}
-    scaled = {name_of(each): each["spec"] for each in of_kind("production-keda", "ScaledObject")}
-    assert scaled.keys() == READS.keys()
-    for name, spec in scaled.items():
-        assert 2 <= spec["minReplicaCount"] < spec["maxReplicaCount"] <= PARTITIONS
-        assert spec["scaleTargetRef"] == {"name": name}
-        read = [trigger["metadata"]["topic"] for trigger in spec["triggers"]]
-        assert read == [owned[READS[name], False], owned[name, True]]
-        for trigger in spec["triggers"]:
-            assert trigger["type"] == "kafka"
-            assert trigger["metadata"].keys() == {"bootstrapServersFromEnv", "consumerGroup", "topic", "lagThreshold"}
-            assert trigger["metadata"]["consumerGroup"] == name
-            assert trigger["metadata"]["bootstrapServersFromEnv"] in told("production-keda", name)
-            assert int(trigger["metadata"]["lagThreshold"]) > 0
-
-
-@pytest.mark.parametrize("overlay", OVERLAYS)
-def test_prometheus_finds_the_five(overlay: str) -> None:
-    for name in FIVE:
-        annotations = workloads(overlay)[name]["spec"]["template"]["metadata"]["annotations"]
-        assert annotations == {
-            "prometheus.io/scrape": "true",
-            "prometheus.io/path": "/metrics",
-            "prometheus.io/port": "8000",
-        }
-    for monitor in of_kind(overlay, "PodMonitor"):
-        chosen = [
-            name for name, each in workloads(overlay).items() if selects(monitor["spec"]["selector"], labels(each))
-        ]
-        assert sorted(chosen) == sorted(FIVE)
-        (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
-        assert (endpoint["port"], endpoint["path"]) == ("http", "/metrics")
-        assert {labels(workloads(overlay)[name])[monitor["spec"]["jobLabel"]] for name in FIVE} == set(FIVE)
-    assert bool(list(of_kind(overlay, "PodMonitor"))) == (overlay == "production-keda")
 
 
 def test_dev_sets_its_database_up_as_compose_does() -> None:

@@ -1,8 +1,11 @@
-"""The real order history that some of these tests need: named by $OLIST, or beside the repository, never in it."""
+"""A folder for each test's installation; and a real order history: named by $OLIST, or beside the repository."""
 
 import os
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,6 +20,23 @@ def cannot_check(reason: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(f"CI must have the Olist history: {reason}", pytrace=False)
     pytest.skip(f"NOT CHECKED AGAINST A REAL SHOP'S HISTORY: {reason}")
+
+
+@contextmanager
+def temporary() -> Iterator[Path]:
+    """A folder that is gone afterwards. Not pytest's own: a second run closes that to PostgreSQL's account."""
+    folder = Path(tempfile.mkdtemp(prefix="regulars-test-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """In place of pytest's."""
+    with temporary() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")

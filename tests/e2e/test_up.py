@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from tests.e2e.commands import KEY, Up, run, running, servers_on, until, up
+from tests.e2e.conftest import temporary
 from tests.e2e.events import event, money, placed
 
 BODY_MAX_BYTES = 100_000
@@ -25,8 +26,9 @@ FACTOR = 14_400  # an hour in a quarter of a second
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("up")
+def folder() -> Iterator[Path]:
+    with temporary() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

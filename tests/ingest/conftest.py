@@ -132,6 +132,16 @@ async def make_keys(database: str) -> Keys:
     return {name: {"Authorization": f"Bearer {key}"} for name, key in made.items()}
 
 
+def assert_problem(answer: httpx.Response, status: int, title: str, path: str | None = None) -> str:
+    """A problem in the one form they all have; gives its detail."""
+    told = answer.json()
+    assert (answer.status_code, told["status"], told["title"], told.get("path")) == (status, status, title, path), told
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert told["type"] == "about:blank"
+    assert answer.headers["x-request-id"]
+    return str(told["detail"])
+
+
 def visit(id_: Any, subject: Any = "ann", **more: Any) -> dict[str, Any]:
     """The smallest event there is."""
     return {"id": id_, "type": "visit", "subject": subject, **more}

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from common.db.migrate import migrate
@@ -104,5 +103,4 @@ async def test_the_database_dies_and_comes_back(folder: Path) -> None:
                     for sender in range(SENDERS):
                         mine = [id_ for id_ in ids if id_.startswith(f"{sender}-")]
                         assert mine == [f"{sender}-{number}" for number in range(EVENTS_EACH)]
-                    assert isinstance(pool, asyncpg.Pool)
                     assert await pool.fetchval("SELECT count(*) FROM vault") == SENDERS

@@ -11,6 +11,7 @@ from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import rmtree
 from time import perf_counter
 from typing import Any
 
@@ -151,6 +152,10 @@ async def check(folder: Path, orders: int | None, kafka: str | None) -> int:
     for line in found[:20]:
         say(line)
     say(f"{len(found)} differences between four ways, {len(wanted):,} customers, {len(events):,} events")
+    if found:
+        say(f"what the four came to is kept in {work}")
+    else:
+        rmtree(work, ignore_errors=True)
     return int(bool(found))
 
 

@@ -96,8 +96,8 @@ def test_common_stays_small() -> None:
     total = sum(size for size, _ in sizes)
     largest = "\n".join(f"{name}:1: {size} lines" for size, name in sizes[:5])
     assert total < COMMON_MAX_LINES, (
-        f"libs/common has {total} lines of code, {COMMON_MAX_LINES} is the bound: what knows a business word, or only one "
-        f"service needs, moves there. The largest:\n{largest}"
+        f"libs/common has {total} lines of code, {COMMON_MAX_LINES} is the bound: what knows a business word, or only "
+        f"one service needs, moves there. The largest:\n{largest}"
     )
 
 

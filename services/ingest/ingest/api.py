@@ -135,7 +135,8 @@ def _answer(outcomes: Sequence[Accepted | Rejection], fresh: set[store.EventKey]
         body: dict[str, Any] = results[0]
     else:
         body = {**counts, "results": results}
-    return Response(msgspec.json.encode(body), status_code=202, media_type="application/json")
+    refused = not single and counts["rejected"] == len(outcomes)  # a sender that looks at the status alone must see it
+    return Response(msgspec.json.encode(body), status_code=422 if refused else 202, media_type="application/json")
 
 
 def _result(number: int, outcome: Accepted | Rejection, fresh: set[store.EventKey]) -> dict[str, Any]:

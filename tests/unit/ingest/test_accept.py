@@ -88,7 +88,7 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("cut off", b'{"id": "e1", "ty', "$", "Input data was truncated"),
     ("a trailing comma", b'{"id": "e1",}', "$", "JSON is malformed: trailing comma in object (byte 12)"),
     ("two events", b'{"id":"1","type":"visit","subject":"c"}\n{}', "$",
-     "JSON is malformed: trailing characters (byte 41)"),
+     "JSON is malformed: trailing characters (byte 41); events on lines of their own are sent as application/x-ndjson"),
     ("not UTF-8", b'{"id": "\xd5\xc5\xc8\xfd"}', "$", "not UTF-8"),
     ("half a surrogate pair", b'{"id": "\\ud800"}', "$", "Input data was truncated"),
     ("no object", [], "$", "Expected `object`, got `array`"),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 from fastapi import APIRouter, FastAPI, HTTPException, Response
+from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -27,7 +28,7 @@ def create_app(
     title: str, routers: Iterable[APIRouter], ready: Mapping[str, Callable[[], str | None]], body_max_bytes: int
 ) -> FastAPI:
     """An app with the routers; each part in `ready` says why it is not ready, or None (asked at each request)."""
-    app = FastAPI(title=title)
+    app = FastAPIOffline(title=title)  # its pages come from us, not from a network the shop may not reach
     install(app)
     app.add_middleware(Front, body_max_bytes=body_max_bytes)
 

@@ -44,6 +44,8 @@ def refusal(error: Exception, under: str = "$") -> Rejection:
         return Rejection(path, "none of the values that are allowed here")
     if "matching regex" in reason:
         return Rejection(path, FORMS.get(path.rpartition(".")[2], ID_FORM))
+    if reason.startswith("JSON is malformed: trailing characters"):
+        return Rejection(path, f"{reason}; events on lines of their own are sent as application/x-ndjson")
     if path.endswith(".amount_minor") and "got `float`" in reason:
         return Rejection(path, "expected an integer of minor units (cents, fen), got `float`")
     return Rejection(path, reason if reason.startswith(HARMLESS) else "invalid")
