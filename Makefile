@@ -66,8 +66,9 @@ olist: $(DEV) ## the whole Olist history four ways must agree; OLIST=folder with
 	@exec $(PY) -m tests.olist.check "$(OLIST)" $(ARGS)
 
 .PHONY: documents
-documents: $(DEV) ## write docs/events anew from the contracts; refuses to break what has been published
+documents: $(DEV) ## write docs/events and the boards anew; refuses to break what has been published
 	$(PY) -m regulars.event_documents docs/events
+	$(PY) -m deploy.grafana.boards
 
 .PHONY: lock
 lock: $(DEV) ## write requirements*.lock anew from the pyproject.toml files; ARGS=--upgrade for newer versions

@@ -93,7 +93,7 @@ async def _post(client: httpx.AsyncClient, body: bytes) -> dict[str, Any]:
         attempt += 1
         try:
             response = await client.post("/v1/events", params={"historic": "true"}, content=body, headers=NDJSON)
-            if response.is_success:
+            if response.is_success or response.status_code == httpx.codes.UNPROCESSABLE_ENTITY:  # nothing of it taken
                 answer: dict[str, Any] = response.json()
                 return answer
             fault = f"{response.status_code} {response.reason_phrase}: {_detail(response)}"

@@ -103,7 +103,7 @@ async def _send_again(
 def _outcome(answer: httpx.Response) -> str:
     match answer.status_code:
         case httpx.codes.ACCEPTED:
-            return str(answer.json()["status"])
+            return str(answer.json().get("status", "refused"))  # an array in an array is answered as a batch
         case httpx.codes.UNPROCESSABLE_ENTITY:
             return "refused"
         case httpx.codes.BAD_REQUEST | httpx.codes.REQUEST_ENTITY_TOO_LARGE:

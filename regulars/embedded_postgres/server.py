@@ -55,7 +55,7 @@ class EmbeddedPostgres:
     async def start(cls, folder: Path, *, settings: Mapping[str, str] = NO_SETTINGS, durable: bool = True) -> Self:
         """Start a server on `folder`, made if missing; the first time with an empty database `regulars`.
 
-        `settings` win over the server's own. Not `durable` (for tests) loses data with the power, never with a kill.
+        `settings` win over the server's own. Not `durable` (for tests) may lose its last moments when it is killed.
         Call it from a thread that lives as long as the server should: Linux stops the server when that thread ends.
         Raises FolderInUse, ServerFailed.
         """

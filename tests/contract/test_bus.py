@@ -10,7 +10,7 @@ from time import monotonic
 import pytest
 
 from common.bus.port import Mark, Message, Slot, Subscription
-from common.db.marks import Fenced
+from common.db.marks import Fenced, OfAnotherServer
 from common.db.outbox import Row
 from common.ids import PARTITIONS, partition_of
 from tests.contract.bus_backends import Backend, Hand, Open, PostgresBackend, Store, apply, member, step, take
@@ -434,3 +434,25 @@ async def test_a_message_of_another_topic_wakes_nobody(memory: Backend) -> None:
         polling = tasks.create_task(reader.poll(MANY, 0.2))
         await memory.write(row(memory, "not for you", topic=1))
         assert await polling == []
+
+
+async def test_a_stop_that_comes_with_a_message_is_a_stop(memory: Backend) -> None:
+    """Or a service would now and then not end when it is told to."""
+    async with (
+        memory.bus.subscribe("readers", memory.topics, memory.store.load) as reader,
+        asyncio.TaskGroup() as tasks,
+    ):
+        polling = tasks.create_task(reader.poll(MANY, LONG_S))
+        await asyncio.sleep(0)  # waits: for nothing but the poll's first step
+        await memory.write(row(memory, "and stop"))
+        polling.cancel()
+    assert polling.cancelled()
+
+
+async def test_marks_of_a_server_that_is_not_this_one_are_refused(postgres: PostgresBackend) -> None:
+    """A dump restored elsewhere: everything new would stand below the marks and never be read."""
+    slot = (postgres.topics[0], 3)
+    await postgres.store.load([slot])
+    await postgres.readers.execute("UPDATE marks SET xid = '99999999999'")
+    with pytest.raises(OfAnotherServer, match="99999999999"):
+        await postgres.store.load([slot])

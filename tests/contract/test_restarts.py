@@ -133,7 +133,7 @@ async def nothing_goes_on(_: Traffic) -> None:
 async def intake_goes_on(traffic: Traffic) -> None:
     """Without the broker: outboxes take what comes, and readers look after their alarms between polls."""
     await traffic.wrote(WHILE_AWAY)
-    await traffic.polled(5)
+    await traffic.polled(60)
 
 
 async def test_postgres_is_killed(mortal_postgres: MortalPostgres, quick_shares: None) -> None:

@@ -391,6 +391,11 @@ async def test_ready_says_what_is_wrong_and_that_it_is_over(stage: Stage, monkey
     assert road.ready() == "not subscribed yet"
     monkeypatch.setattr(marks, "move", fails)
     await stage.publish(stage.event("c1", Visit()))
-    await stage.play(road)
-    assert seen == {"not subscribed yet", "subscription failed: Cut"}
-    assert road.ready() is None
+
+    async def is_ready() -> bool:
+        return road.ready() is None
+
+    async with stage.running(road):
+        await stage.decided()
+        assert seen == {"not subscribed yet", "subscription failed: Cut"}
+        await until(is_ready, "ready again")

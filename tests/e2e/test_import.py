@@ -122,7 +122,8 @@ def test_a_folder_with_a_fault_is_told_in_one_line_and_starts_nothing(tmp_path: 
         ("nowhere", f"nowhere is not the Olist data set: {files} not found"),
     ):
         for verb in ("import", "simulate"):
-            assert run(tmp_path, verb, "olist", folder) == (1, f"regulars: {message}\n")
+            reading = f"Reading {folder} ...\n" if verb == "simulate" else ""
+            assert run(tmp_path, verb, "olist", folder) == (1, f"{reading}regulars: {message}\n")
     assert not (tmp_path / ".regulars").exists()
 
 
@@ -133,5 +134,5 @@ def test_a_history_without_events_is_told_in_one_line(tmp_path: Path) -> None:
     arguments = ("simulate", "olist", "olist", "--at", "2017-06-01T11:59:59-03:00")
     assert run(tmp_path, *arguments) == (
         1,
-        "regulars: nothing happened in olist up to 2017-06-01T11:59:59-03:00\n",
+        "Reading olist ...\nregulars: nothing happened in olist up to 2017-06-01T11:59:59-03:00\n",
     )
