@@ -455,4 +455,5 @@ async def test_marks_of_a_server_that_is_not_this_one_are_refused(postgres: Post
     await postgres.store.load([slot])
     await postgres.readers.execute("UPDATE marks SET xid = '99999999999'")
     with pytest.raises(OfAnotherServer, match="99999999999"):
-        await postgres.store.load([slot])
+        async with postgres.bus.subscribe("readers", postgres.topics, postgres.store.load):
+            pass

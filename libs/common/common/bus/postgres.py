@@ -15,6 +15,7 @@ from common.bus.bell import Bell, wait
 from common.bus.port import LoadMarks, Mark, Message, Slot
 from common.db import outbox
 from common.db.engine import Connection
+from common.db.marks import check_server
 from common.db.tables import view_of
 from common.ids import PARTITIONS
 
@@ -119,4 +120,5 @@ class PostgresSubscription:
         self._parts |= gained
         if gained:
             self.marks |= await self._load_marks([(topic, part) for topic in self._topics for part in gained])
+            await check_server(self._seat, self.marks.values())
         self._shared_out_at = time.monotonic()

@@ -42,11 +42,14 @@ async def load(connection: Connection, slots: Collection[Slot]) -> dict[Slot, Ma
     """The marks of the slots; a slot never read before starts at zero."""
     topics, parts = [s[0] for s in slots], [s[1] for s in slots]
     await connection.execute(ENSURE, topics, parts)
-    found = {(topic, part): Mark(xid, id_) for topic, part, xid, id_ in await connection.fetch(LOAD, topics, parts)}
+    return {(topic, part): Mark(xid, id_) for topic, part, xid, id_ in await connection.fetch(LOAD, topics, parts)}
+
+
+async def check_server(connection: Connection, marks: Collection[Mark]) -> None:
+    """For a bus on which reader and writers share a server: raises OfAnotherServer when the marks cannot be of it."""
     following = await connection.fetchval(NEXT)
-    if ahead := [mark.xid for mark in found.values() if mark.xid >= following]:
+    if ahead := [mark.xid for mark in marks if mark.xid >= following]:
         raise OfAnotherServer(f"a mark is at transaction {max(ahead)}, this server's next is {following}")
-    return found
 
 
 async def move(connection: Connection, moves: Mapping[Slot, tuple[Mark, Mark]]) -> None:
