@@ -10,6 +10,7 @@ from typing import Annotated, Any, ParamSpec
 import asyncpg
 import httpx
 import typer
+from aiokafka.errors import KafkaError
 
 from common.settings import SettingsError, load_settings
 from common.shops import ShopsError
@@ -52,6 +53,7 @@ MENDABLE = (
     OSError,
     ValueError,
     httpx.HTTPError,
+    KafkaError,
     asyncpg.PostgresConnectionError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,

@@ -27,6 +27,7 @@ DEFAULT_FOLDER = Path(".regulars")
 DEFAULT_SHOP = "demo"
 OWNER_SCOPES = ("ingest", "read", "operate")
 SECRET_BYTES = 32
+REACH_TIMEOUT_S = 10.0
 
 
 class Running(Struct):
@@ -118,6 +119,7 @@ class Home:
     async def database(self, settings: Settings) -> AsyncIterator[Settings]:
         """The settings with a database: the one they name, the running installation's, or the embedded one, started."""
         if settings.database is not None:
+            await reach(settings)
             yield settings
         elif (told := self.running()) is not None:
             yield load_settings(**(_given(settings) | _database(told.database, told.admin_database)))
@@ -169,6 +171,15 @@ def write_closed(path: Path, content: bytes) -> None:
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(content)
     new.replace(path)
+
+
+async def reach(settings: Settings) -> None:
+    """Raises OSError when nobody answers at REGULARS_DATABASE: said once here, where it can still be said by name."""
+    try:
+        connection = await asyncpg.connect(admin_of(settings), timeout=REACH_TIMEOUT_S)
+    except (OSError, TimeoutError) as error:
+        raise OSError(f"no database answers at the address in REGULARS_DATABASE: {str(error) or 'timed out'}") from None
+    await connection.close()
 
 
 def admin_of(settings: Settings) -> str:

@@ -2,6 +2,7 @@
 
 from common.db.migrate import migrate
 from common.settings import load_settings
+from regulars.home import reach
 from regulars.services import NAMES
 
 
@@ -10,4 +11,5 @@ async def migrate_all() -> None:
     settings = load_settings()
     if settings.database is None:
         raise ValueError("REGULARS_DATABASE is not set; the embedded database is migrated by `regulars up`")
+    await reach(settings)
     await migrate(settings, NAMES)

@@ -14,12 +14,18 @@ from typing import TypeVar
 import httpx
 import psutil
 
+from regulars.embedded_postgres import die_with_starter
+
 RUN_TIMEOUT_S = 60.0  # of a verb that ends by itself
 READY_TIMEOUT_S = 60.0  # of `up`, the first time on an empty folder, on a busy machine
 STOP_TIMEOUT_S = 30.0
 LOOK_EVERY_S = 0.05
 URL = re.compile(r"(http://127\.0\.0\.1:\d+)/docs")
 KEY = re.compile(r"rk_[0-9a-f]{8}_[A-Za-z0-9_-]{32,64}")
+
+# Should the tests be killed, what they started is told to stop: nobody would be left to do it.
+STARTER = (str(os.getpid()), str(os.getuid()), str(os.getgid()))
+DYING_WITH_US = (sys.executable, "-I", "-S", die_with_starter.__file__, *STARTER)
 
 T = TypeVar("T")
 
@@ -48,7 +54,7 @@ class Command:
         cache = {name: os.environ[name] for name in ("REGULARS_CACHE",) if name in os.environ}
         with self._prints.open("wb") as printed, self._notes.open("wb") as noted:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "regulars", *arguments],
+                [*DYING_WITH_US, sys.executable, "-m", "regulars", *arguments],
                 cwd=folder,
                 env={**kept, **cache, "COLUMNS": "80", **given, **(environment or {})},
                 stdin=subprocess.DEVNULL,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from regulars.demo_shop import DAY, DAYS, plan
-from tests.e2e.commands import RUN_TIMEOUT_S, run, running, servers_on, until
+from tests.e2e.commands import run, running, servers_on, until
 
 SHARE_BEFORE_THE_STOP = 0.4
 STOP_WITHIN_S = 5.0
@@ -64,21 +64,3 @@ def test_cut_short_it_goes_on_and_ends_with_all_that_it_checks(tmp_path: Path) -
     assert timedelta(seconds=float(str(known["offset_s"]))) >= DAY * DAYS
     assert (datetime.now(opened.tzinfo) - opened).days == DAYS - 1, "its last day is today"
     assert servers_on(tmp_path) == []
-
-
-def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
-    mine = tmp_path / "mine"
-    mine.mkdir()
-    (mine / "letter.txt").write_text("dear")
-    assert run(tmp_path, "demo", "--exit", "--data", "mine") == (
-        1,
-        "regulars: mine is not empty and holds no demo; name another folder with --data\n",
-    )
-    assert [path.name for path in mine.iterdir()] == ["letter.txt"]
-
-
-def test_it_keeps_off_a_database_of_ones_own(tmp_path: Path) -> None:
-    with running(tmp_path, "demo", "--exit", database="postgresql://localhost:5432/shop") as command:
-        assert command.ended(RUN_TIMEOUT_S) == 1
-        fault = "the demo has a database and a clock of its own: unset REGULARS_DATABASE and REGULARS_KAFKA"
-        assert command.said == f"regulars: {fault}\n"

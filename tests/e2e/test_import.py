@@ -11,7 +11,7 @@ import pytest
 from regulars.olist import read
 from tests.e2e.commands import Command, run, running, until, up
 from tests.e2e.stored import simulated, stored_at_rest, stored_under
-from tests.unit.regulars.olist_folder import Order, path_of, random_rows, write
+from tests.unit.regulars.olist_folder import random_rows, write
 
 UNTIL = "2018-06-01T00:00:00-03:00"
 ORDERS = 3_000
@@ -109,30 +109,3 @@ def test_an_import_into_a_running_system_tells_nobody(tmp_path: Path) -> None:
         status, said = run(tmp_path, "import", "olist", str(history), "--until", UNTIL)
         assert status == 1
         assert "regulars: .regulars is in use: Regulars runs on it at" in said, "no other clock beside a running one"
-
-
-def test_a_folder_with_a_fault_is_told_in_one_line_and_starts_nothing(tmp_path: Path) -> None:
-    half = write(tmp_path / "olist", Order("o1", "2017-06-01 12:00:00"))
-    path_of(half, "orders").write_bytes(path_of(half, "orders").read_bytes()[:-5])
-    files = ", ".join(
-        f"olist_{name}_dataset.csv" for name in ("orders", "customers", "order_payments", "order_reviews")
-    )
-    for folder, message in (
-        ("olist", "olist_orders_dataset.csv is cut off: its last line has no end"),
-        ("nowhere", f"nowhere is not the Olist data set: {files} not found"),
-    ):
-        for verb in ("import", "simulate"):
-            reading = f"Reading {folder} ...\n" if verb == "simulate" else ""
-            assert run(tmp_path, verb, "olist", folder) == (1, f"{reading}regulars: {message}\n")
-    assert not (tmp_path / ".regulars").exists()
-
-
-def test_a_history_without_events_is_told_in_one_line(tmp_path: Path) -> None:
-    write(tmp_path / "olist")
-    assert run(tmp_path, "import", "olist", "olist") == (1, "regulars: nothing happened in olist\n")
-    write(tmp_path / "olist", Order("o1", "2017-06-01 12:00:00"))
-    arguments = ("simulate", "olist", "olist", "--at", "2017-06-01T11:59:59-03:00")
-    assert run(tmp_path, *arguments) == (
-        1,
-        "Reading olist ...\nregulars: nothing happened in olist up to 2017-06-01T11:59:59-03:00\n",
-    )

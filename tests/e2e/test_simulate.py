@@ -66,20 +66,6 @@ def test_without_a_moment_it_goes_up_to_the_last_event(tmp_path: Path) -> None:
     assert at == max(event.occurred_at for event in read(folder)).astimezone(UTC).isoformat()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "fault"),
-    [
-        (["--at", "2018-09-01"], "'2018-09-01' does not match the format"),
-        (["--at", "2018-09-01T00:00:00"], "'2018-09-01T00:00:00' does not match the format"),
-        (["--orders", "0"], "Invalid value for '--orders'"),
-    ],
-)
-def test_what_it_can_not_be_asked_is_told(tmp_path: Path, arguments: list[str], fault: str) -> None:
-    status, said = run(tmp_path, "simulate", "olist", str(tmp_path), *arguments)
-    assert status == 2
-    assert fault in said
-
-
 def test_a_ctrl_c_ends_it_at_once(tmp_path: Path) -> None:
     folder = write(tmp_path / "olist", *random_rows(seed=5, orders=FOREVER_ORDERS))
     with running(tmp_path, "simulate", "olist", str(folder)) as command:
