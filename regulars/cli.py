@@ -207,7 +207,12 @@ def doctor(folder: Folder = DEFAULT_FOLDER) -> None:
 
 
 @app.command()
-def bench() -> None:
-    """Measure this machine (comes with the next release)."""
-    typer.echo("regulars bench: the benchmark is not part of this version", err=True)
-    sys.exit(1)
+def bench(
+    names: Annotated[list[str] | None, typer.Argument(help="Which; none named: all.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the figures here.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A twentieth of the work: to see that it runs.")] = False,
+) -> None:
+    """Measure this machine: each figure beside what a bare script does of the same work."""
+    from regulars.bench.run import bench as verb
+
+    _run(verb, names or [], quick, json)
