@@ -3,14 +3,14 @@ database: who would have been told what, and when. Customers are independent, so
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from common.contracts.envelope import Data, Event
 from common.contracts.journeys import MessageRequested
 from common.contracts.notifier import DeliveryAttempted, MessageSent
-from common.decision import Aggregate
+from common.decision import AN_INSTANT, Aggregate
 from common.service import Service
 from common.shops import Shop
 from journeys import app as journeys
@@ -21,8 +21,6 @@ from notifier import app as notifier
 from regulars.answer import Answer, Customer, by_month, customer_of
 from segmentation import app as segmentation
 from segmentation import presets as segmentation_presets
-
-AN_INSTANT = timedelta(microseconds=1)  # timers due *at* the end count: they are due before an instant later
 
 
 class Simulation:
@@ -51,9 +49,9 @@ class Simulation:
             requests = _live(self._journeys, key, history, at).facts
             sent += [(step, self._month(key[0], time)) for step, time in self._told(key, requests, at)]
             assert profile.stored is not None
-            assert account.stored is not None
-            customers.append(customer_of(key[1], profile.stored.state, account.stored.state))
-            accounts += account.stored.state.opened_at is not None
+            of_account = account.stored.state if account.stored is not None else None
+            customers.append(customer_of(key[1], profile.stored.state, of_account))
+            accounts += of_account is not None and of_account.opened_at is not None
         return Answer(at, customers, accounts, by_month(sent))
 
     def _told(self, key: tuple[str, str], requests: list[Event[Data]], at: datetime) -> list[tuple[str, datetime]]:
@@ -81,8 +79,9 @@ def _live(service: Service[Any], key: tuple[str, str], history: list[Event[Data]
     """One customer's life in one service."""
     aggregate = Aggregate(service.name, service.decide, *key, None)
     for event in history:
-        aggregate.take(event)
-    aggregate.wake(at + AN_INSTANT)
+        if service.is_heeded(event.data):
+            aggregate.take(event)
+    aggregate.wake(at + AN_INSTANT)  # timers due *at* the end count
     if aggregate.poison:
         raise AssertionError(f"{service.name} failed on {key}: {aggregate.poison[0].reason.reason}")
     return aggregate

@@ -11,7 +11,7 @@ import pytest
 from common.batch import Batch, Codec
 from common.bus.port import Mark, Message
 from common.contracts.envelope import Data, Event, encode
-from common.contracts.ingest import OrderCancelled, OrderPaid, OrderPlaced, ShipmentDispatched, Visit
+from common.contracts.ingest import OrderCancelled, OrderPaid, OrderPlaced, ShipmentDispatched
 from common.contracts.topics import INGEST_EVENTS
 from common.db import states
 from common.ids import partition_of
@@ -174,7 +174,11 @@ async def test_enrollments_come_page_by_page(pool: asyncpg.Pool, client: httpx.A
 
 
 async def test_only_the_callers_shop_is_seen(pool: asyncpg.Pool, client: httpx.AsyncClient, keys: Keys) -> None:
-    await tell(pool, event(1, "ann", Visit(), NOON), event(2, "ann", OrderPlaced("a", PRICE), NOON, shop_id="other"))
+    await tell(
+        pool,
+        event(1, "ann", OrderPaid("b", PRICE), NOON),
+        event(2, "ann", OrderPlaced("a", PRICE), NOON, shop_id="other"),
+    )
     assert (await client.get("/v1/customers/ann/journeys", headers=keys["shop"])).json() == {"items": [], "next": None}
     own = (await client.get("/v1/customers/ann/journeys", headers=keys["other"])).json()
     assert [item["enrollment"] for item in own["items"]] == ["a"]

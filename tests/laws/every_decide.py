@@ -144,6 +144,19 @@ def assert_history_is_quiet(decide: Decide[S], state: type[S], delivery: Deliver
         assert not loud
 
 
+def assert_heeds_enough(decide: Decide[S], state: type[S], heeds: frozenset[type[Data]], delivery: Delivery) -> None:
+    """What is not heeded changes nothing for anybody: neither what is said, nor what is kept, nor when to wake."""
+    whole = run(decide, state, delivery.events, end=delivery.end)
+    heeded = [event for event in delivery.events if type(event.data) in heeds]
+    part = run(decide, state, heeded, end=delivery.end) if heeded else Outcome[S]({}, {})
+    for name, stored in whole.stored.items():
+        assert part.facts.get(name, []) == whole.facts[name]
+        if name in part.stored:
+            assert (part.stored[name].state, part.stored[name].timers) == (stored.state, stored.timers)
+        else:
+            assert stored.timers == ()
+
+
 def assert_bounded(decide: Decide[S], state: type[S], delivery: Delivery, *, max_state_bytes: int) -> None:
     """What is kept of a customer stays small."""
     for stored in run(decide, state, delivery.events, end=delivery.end).stored.values():

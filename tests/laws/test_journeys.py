@@ -1,6 +1,6 @@
 """Journeys' laws: however events come, everybody is told exactly what the bare rules say, when they say it, once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,7 +14,7 @@ from common.contracts.journeys import JourneyEntered, JourneyLeft, MessageReques
 from common.decision import Decide
 from common.money import Money
 from common.shops import Shop
-from journeys.domain.decide import decider
+from journeys.domain.decide import decider, heeds
 from journeys.domain.enrollment import State
 from journeys.domain.graph import Definition
 from journeys.domain.parse import parse
@@ -23,6 +23,7 @@ from tests.laws.every_decide import (
     assert_bounded,
     assert_cut_anywhere,
     assert_deliver_twice,
+    assert_heeds_enough,
     assert_history_is_quiet,
     assert_independent,
     assert_late_alarm,
@@ -109,8 +110,9 @@ def odd_definitions() -> tuple[Definition, ...]:
     return tuple(one for one in parsed if isinstance(one, Definition))
 
 
-PRESET = decider(load({SHOP: Shop(SHOP, "Asia/Shanghai", CURRENCY, "zh-CN", "default")}))
-ODD = decider({SHOP: odd_definitions()})
+PRESET_FILES = load({SHOP: Shop(SHOP, "Asia/Shanghai", CURRENCY, "zh-CN", "default")})
+ODD_ONES = {SHOP: odd_definitions()}
+PRESET, ODD = decider(PRESET_FILES), decider(ODD_ONES)
 BOTH = [pytest.param(PRESET, id="preset"), pytest.param(ODD, id="odd")]
 
 # Only what the journeys listen to, so that their events meet; carts are named like orders.
@@ -154,6 +156,14 @@ def test_a_replay_gives_the_same_bytes(decide: Decide[State], delivery: Delivery
 @given(delivery=deliveries(ANY))
 def test_customers_are_independent(decide: Decide[State], delivery: Delivery) -> None:
     assert_independent(decide, State, delivery)
+
+
+@pytest.mark.parametrize("definitions", [PRESET_FILES, ODD_ONES], ids=["preset", "odd"])
+@given(delivery=deliveries(ANY, imports=False))
+def test_what_it_does_not_heed_changes_nothing(
+    definitions: Mapping[str, Sequence[Definition]], delivery: Delivery
+) -> None:
+    assert_heeds_enough(decider(definitions), State, heeds(definitions), delivery)
 
 
 @pytest.mark.parametrize("decide", BOTH)

@@ -13,13 +13,14 @@ from common.contracts.ingest import OrderCancelled, OrderCompleted, OrderRefunde
 from common.contracts.loyalty import PointsEarned, PointsMoved, TierChanged
 from common.decision import Aggregate
 from loyalty.domain.account import Account
-from loyalty.domain.decide import decider
+from loyalty.domain.decide import HEEDS, decider
 from loyalty.domain.posting import Posting, posting
 from loyalty.domain.rules import Rules, TierStep
 from tests.laws.every_decide import (
     assert_bounded,
     assert_cut_anywhere,
     assert_deliver_twice,
+    assert_heeds_enough,
     assert_history_is_quiet,
     assert_independent,
     assert_late_alarm,
@@ -71,6 +72,11 @@ def test_replay(delivery: Delivery) -> None:
 @given(deliveries())
 def test_independent(delivery: Delivery) -> None:
     assert_independent(DECIDE, Account, delivery)
+
+
+@given(deliveries(imports=False))
+def test_heeds_enough(delivery: Delivery) -> None:
+    assert_heeds_enough(DECIDE, Account, HEEDS, delivery)
 
 
 @given(deliveries())

@@ -9,12 +9,13 @@ from common.contracts.envelope import Data, Decoder, Event, encode
 from common.contracts.ingest import HistoryEnded
 from common.contracts.journeys import JourneyEntered, MessageRequested
 from common.contracts.notifier import DeliveryAttempted, MessageFailed, MessageOutcome, MessageSent
-from notifier.domain.decide import decider
+from notifier.domain.decide import HEEDS, decider
 from notifier.domain.state import MAX_KEYS, MAX_PENDING, MAX_SETTLED, State
 from tests.laws.every_decide import (
     assert_bounded,
     assert_cut_anywhere,
     assert_deliver_twice,
+    assert_heeds_enough,
     assert_independent,
     assert_late_alarm,
     run,
@@ -60,6 +61,11 @@ def test_late_alarm(delivery: Delivery) -> None:
 @given(deliveries(EVENTS))
 def test_independent(delivery: Delivery) -> None:
     assert_independent(DECIDE, State, delivery)
+
+
+@given(deliveries(EVENTS, imports=False))
+def test_heeds_enough(delivery: Delivery) -> None:
+    assert_heeds_enough(DECIDE, State, HEEDS, delivery)
 
 
 @given(deliveries(EVENTS))

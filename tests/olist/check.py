@@ -82,7 +82,11 @@ async def stored(admin_database: str, work: Path) -> Rows:
         await connection.close()
     profile_of, account_of = msgspec.json.Decoder(Stored[Profile]), msgspec.json.Decoder(Stored[Account])
     customers = [
-        customer_of(customer_id, profile_of.decode(body).state, account_of.decode(accounts[customer_id]).state)
+        customer_of(
+            customer_id,
+            profile_of.decode(body).state,
+            account_of.decode(accounts[customer_id]).state if customer_id in accounts else None,
+        )
         for customer_id, body in profiles
     ]
     return rows_of(customers, work)

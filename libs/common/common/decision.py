@@ -4,7 +4,7 @@ Everything here is pure. The pipeline does the same with a database around it, t
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 from msgspec import Struct, structs
@@ -15,6 +15,8 @@ from common.contracts.work import TimerDue
 from common.ids import derived_id
 
 MAX_TIMERS_PLAYED = 10_000  # at one step of one customer; more means that a decision re-arms what it was woken by
+
+AN_INSTANT = timedelta(microseconds=1)  # the smallest step of our time
 
 S = TypeVar("S")
 
@@ -93,7 +95,7 @@ class Aggregate(Generic[S]):
         if isinstance(event.data, HistoryEnded):
             self._end_history(at)
             return
-        self._play(lambda timer: timer.due < at)
+        self._play(at)
         occasion = Occasion(
             shop_id=self.shop_id,
             customer_id=self.customer_id,
@@ -108,24 +110,22 @@ class Aggregate(Generic[S]):
 
     def wake(self, watermark: datetime) -> None:
         """Plays every timer due before the watermark: all news up to then has been decided."""
-        self._play(lambda timer: timer.due < watermark)
+        self._play(watermark)
 
     def _end_history(self, at: datetime) -> None:
         """All that fell due up to and including now belongs to the past; from here on alarms are armed."""
         if self.stored is None:
             return
-        self._play(lambda timer: timer.due <= at)
+        self._play(at + AN_INSTANT)
         self.stored = structs.replace(self.stored, at=at, historic=False)
 
-    def _timers(self) -> tuple[Timer, ...]:
-        return self.stored.timers if self.stored is not None else ()
-
-    def _play(self, is_due: Callable[[Timer], bool]) -> None:
+    def _play(self, before: datetime) -> None:
         for _ in range(MAX_TIMERS_PLAYED):
-            timer = min(self._timers(), default=None)
-            if timer is None or not is_due(timer):
+            if self.stored is None or not self.stored.timers:
                 return
-            assert self.stored is not None
+            timer = min(self.stored.timers)
+            if timer.due >= before:
+                return
             occasion = Occasion(
                 shop_id=self.shop_id,
                 customer_id=self.customer_id,

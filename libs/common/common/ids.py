@@ -9,14 +9,13 @@ from msgspec import Meta
 PARTITIONS = 24  # of every topic; fixed for good, since a customer must never change partition
 MAX_ID_CHARS = 128
 
-Id = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=MAX_ID_CHARS,
-        pattern=r"^[^\s\x00-\x1f\x7f]+$",
-        description="An opaque id of the sender's: 1 to 128 characters, no spaces.",
-    ),
+_PATTERN = r"^[^\s\x00-\x1f\x7f]+$"
+_SAID = "An opaque id of the sender's: 1 to 128 characters, no spaces."
+
+Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARS, pattern=_PATTERN, description=_SAID)]
+# The same where the edge has checked it: trying the pattern again took half of all decoding.
+CheckedId = Annotated[
+    str, Meta(min_length=1, max_length=MAX_ID_CHARS, description=_SAID, extra_json_schema={"pattern": _PATTERN})
 ]
 
 

@@ -80,9 +80,11 @@ class Road(Generic[S]):
 
     async def _consume(self, subscription: Subscription) -> None:
         alarms = Alarms(self._service.name, self._clock, self._settings.watermark_patience_s)
+        patience_s = self._settings.poll_ms / 1000
+        wait_s = patience_s
         while self._dead_in_a_row < self._settings.dead_letters_in_a_row_max:
             try:
-                messages = await subscription.poll(self._settings.batch_max_messages, self._settings.poll_ms / 1000)
+                messages = await subscription.poll(self._settings.batch_max_messages, wait_s)
                 alarms.hold({part for _, part in subscription.marks})
                 if messages:
                     await self._apply_or_bury(messages, subscription, alarms)
@@ -90,7 +92,8 @@ class Road(Generic[S]):
                     metrics.ROAD_LAG_SECONDS.labels(self._service.name).set(0)
                     if self._hears_ticks:
                         alarms.lose_patience()
-                await self._wake(subscription, alarms)
+                woken = await self._wake(subscription, alarms)
+                wait_s = 0 if woken else patience_s  # where some were due, more may be
                 self._fault = None
             except Fenced as error:  # a partition went to another member while its batch was in hand
                 metrics.ROAD_FENCED.labels(self._service.name).inc()
@@ -129,11 +132,11 @@ class Road(Generic[S]):
         await self._commit(batch, polled, dict.fromkeys(batch.events), subscription, alarms)
         alarms.hear(batch.watermarks)
 
-    async def _wake(self, subscription: Subscription, alarms: Alarms) -> None:
+    async def _wake(self, subscription: Subscription, alarms: Alarms) -> int:
         """Wakes at most one batch of customers whose alarms the watermarks have passed; customer by customer when
-        what comes of it cannot be saved, to bury the timers at fault and go on."""
+        what comes of it cannot be saved, to bury the timers at fault and go on. Returns how many there were."""
         if not (windows := alarms.windows()):
-            return
+            return 0
         async with self._pool.acquire() as connection:
             found = await states.due(connection, windows, self._settings.batch_max_messages)
         if found:
@@ -145,6 +148,7 @@ class Road(Generic[S]):
                         await self._wake_up(refusing(self._service, fault.reason), alone, subscription, alarms)
             self._count_alarms([wake_at for *_, wake_at in found])
         alarms.claimed(windows, {part: wake_at for _, part, wake_at in found})
+        return len(found)
 
     async def _wake_up(
         self, service: Service[S], wakes: Mapping[Key, datetime], subscription: Subscription, alarms: Alarms
@@ -191,16 +195,15 @@ class Road(Generic[S]):
 
     def _count(self, batch: Batch[S], seconds: float) -> None:
         name = self._service.name
-        events = [event for of_customer in batch.events.values() for _, event in of_customer]
         metrics.ROAD_BATCH_SECONDS.labels(name).observe(seconds)
-        metrics.ROAD_BATCH_EVENTS.labels(name).observe(len(events))
-        metrics.ROAD_EVENTS.labels(name).inc(len(events))
+        metrics.ROAD_BATCH_EVENTS.labels(name).observe(batch.read)
+        metrics.ROAD_EVENTS.labels(name).inc(batch.read)
         for kind, count in Counter(fact.type for saved in batch.saved for fact in saved.facts).items():
             metrics.ROAD_FACTS.labels(name, kind).inc(count)
         for letter in batch.letters:
             metrics.ROAD_DEAD_LETTERS.labels(name, letter.topic).inc()
-        if live := [event.received_at for event in events if not event.historic]:
-            metrics.ROAD_LAG_SECONDS.labels(name).set((self._clock.now() - max(live)).total_seconds())
+        if batch.newest is not None:
+            metrics.ROAD_LAG_SECONDS.labels(name).set((self._clock.now() - batch.newest).total_seconds())
         self._dead_in_a_row = 0 if batch.decided else self._dead_in_a_row + len(batch.letters)
 
     def _count_alarms(self, due: Sequence[datetime]) -> None:

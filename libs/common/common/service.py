@@ -7,7 +7,9 @@ from typing import Any, Generic, TypeVar
 from msgspec import Struct
 
 from common.contracts.envelope import Data, Event
+from common.contracts.ingest import HistoryEnded
 from common.contracts.topics import Topic
+from common.contracts.work import TimerDue
 from common.db.engine import Connection
 from common.decision import Decide, Decision, Occasion, Stored
 
@@ -41,6 +43,12 @@ class Service(Generic[S]):
     state: type[S]
     decide: Decide[S]
     project: Project[S] = project_nothing
+    heeds: frozenset[type[Data]] | None = None  # what the decision has a branch for; None: everything it reads
+
+    def is_heeded(self, data: Data) -> bool:
+        """Whether the decision could do anything but leave all as it is. What it could not, never reaches it: most of
+        what a shop tells is nothing to most services, and looking up a customer for it is most of the work."""
+        return self.heeds is None or type(data) in self.heeds or isinstance(data, HistoryEnded | TimerDue)
 
 
 class CannotSave(Exception):

@@ -80,7 +80,9 @@ def router(pool: asyncpg.Pool, definitions: Mapping[str, Definitions]) -> APIRou
             on = await queries.walked(connection, caller.shop_id, customer_id)
             rows = await queries.enrollments(connection, caller.shop_id, customer_id, after, limit + 1)
         if on is None:
-            raise Problem(404, "Unknown customer", f"Nothing has been told of a customer {customer_id!r}.")
+            raise Problem(
+                404, "Unknown customer", f"Nothing that a journey heeds has been told of a customer {customer_id!r}."
+            )
         own = {definition.journey: definition for definition in definitions.get(caller.shop_id, ())}
         shown = [_enrollment(row, own.get(row.journey), on.get((row.journey, row.enrollment))) for row in rows]
         return Page.of(shown, limit, key=lambda one: (one.entered_at, one.journey, one.enrollment))

@@ -8,7 +8,7 @@ from common.house import House, Part
 from common.service import Service
 from journeys import presets
 from journeys.api import router
-from journeys.domain.decide import decider
+from journeys.domain.decide import decider, heeds
 from journeys.domain.enrollment import State
 from journeys.presets import Definitions
 from journeys.store import project
@@ -24,6 +24,7 @@ def service(definitions: Mapping[str, Definitions]) -> Service[State]:
         state=State,
         decide=decider(definitions),
         project=project,
+        heeds=heeds(definitions),
     )
 
 

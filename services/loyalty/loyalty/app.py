@@ -9,7 +9,7 @@ from common.service import Service
 from loyalty import presets
 from loyalty.api import router
 from loyalty.domain.account import Account
-from loyalty.domain.decide import decider
+from loyalty.domain.decide import HEEDS, decider
 from loyalty.domain.rules import Rules
 from loyalty.store import project
 
@@ -24,6 +24,7 @@ def service(rules: Mapping[str, Rules]) -> Service[Account]:
         state=Account,
         decide=decider(rules),
         project=project,
+        heeds=HEEDS,
     )
 
 

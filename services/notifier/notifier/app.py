@@ -14,7 +14,7 @@ from notifier.api import router
 from notifier.channels.mailbox import Mailbox
 from notifier.channels.smtp import Smtp
 from notifier.contacts import Contacts
-from notifier.domain.decide import decider
+from notifier.domain.decide import HEEDS, decider
 from notifier.domain.state import State
 from notifier.page import page
 from notifier.sender import Sender
@@ -31,6 +31,7 @@ def service() -> Service[State]:
         state=State,
         decide=decider(wording.packaged().check),
         project=project,
+        heeds=HEEDS,
     )
 
 

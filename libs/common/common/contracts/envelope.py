@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Generic, TypeVar, cast
 import msgspec
 from msgspec import Meta, Raw, Struct, field
 
-from common.ids import Id
+from common.ids import CheckedId
 
 Time = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset.")]
 
@@ -24,12 +24,12 @@ class Data(Struct, frozen=True, omit_defaults=True):
 class Envelope(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The attributes of an event, under our names; the wire names are those of CloudEvents."""
 
-    specversion: Annotated[str, Meta(pattern="^1\\.0$")]
-    id: Id
-    source: Id
+    specversion: Annotated[str, Meta(extra_json_schema={"pattern": "^1\\.0$"})]  # checked at the edge, as the ids are
+    id: CheckedId
+    source: CheckedId
     type: str
-    shop_id: Id = field(name="shopid")
-    customer_id: Id = field(name="subject")
+    shop_id: CheckedId = field(name="shopid")
+    customer_id: CheckedId = field(name="subject")
     occurred_at: Time = field(name="time")  # what the sender claims
     received_at: Time = field(name="receivedat")  # stamped once, at the edge; the time everything is decided at
     causation_id: str = field(name="causationid", default="")

@@ -17,6 +17,9 @@ WITHDRAWN = "withdrawn"  # the journey is no longer among the shop's
 FORGOTTEN = "forgotten"  # so many newer orders that this one made room
 
 
+END_ALL = (CustomerErased, CustomerMerged)
+
+
 class Entry(Struct, frozen=True):
     """A journey that an event may begin, unless an event of `barred_by` (codes) was seen of the key before."""
 
@@ -52,6 +55,12 @@ def decider(definitions_by_shop: Mapping[str, Sequence[Definition]]) -> Decide[S
     return decide_for_shop
 
 
+def heeds(definitions_by_shop: Mapping[str, Sequence[Definition]]) -> frozenset[type[Data]]:
+    """The types of events that any shop's journeys begin or end with, and those that end all."""
+    named = [on for definitions in definitions_by_shop.values() for on in plan(definitions).roles]
+    return frozenset((*END_ALL, *named))
+
+
 def plan(definitions: Sequence[Definition]) -> Plan:
     """What each type of event does, worked out once and not at every event."""
     fields: defaultdict[type[Data], set[str]] = defaultdict(set)
@@ -84,7 +93,7 @@ def decide(plan: Plan, state: State | None, occasion: Occasion) -> Decision[Stat
     what = occasion.what
     if isinstance(what, Timer):
         after, facts = _on_timer(plan, state, what, occasion)
-    elif isinstance(what, CustomerErased | CustomerMerged):
+    elif isinstance(what, END_ALL):
         # Nobody is left to speak to under this id. A merged customer's orders go on with the other.
         after, facts = structs.replace(state, on=()), tuple(leave(e, what.TYPE) for e in state.on)
     else:

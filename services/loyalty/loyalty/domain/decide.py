@@ -17,6 +17,7 @@ from loyalty.domain.rules import Rules
 from loyalty.domain.tier import higher, review_after, review_from, tier_of
 
 REVIEW = "tier.review"  # kind of the only timer
+HEEDS: frozenset[type[Data]] = frozenset({OrderCompleted, OrderRefunded, OrderCancelled})
 
 
 def decider(rules: Mapping[str, Rules]) -> Decide[Account]:
@@ -29,7 +30,7 @@ def decider(rules: Mapping[str, Rules]) -> Decide[Account]:
 
 
 def decide(rules: Rules, account: Account | None, occasion: Occasion) -> Decision[Account]:
-    """What the occasion changes; most events of a shop change nothing here."""
+    """What the occasion changes; an event that is not among those heeded changes nothing."""
     account = account or Account(tier=rules.lowest)
     match occasion.what:
         case OrderCompleted(order_id=order_id, amount=amount):

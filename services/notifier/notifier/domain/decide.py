@@ -11,6 +11,7 @@ from common.decision import Decide, Decision, Occasion
 from notifier.domain.state import MAX_KEYS, MAX_PENDING, MAX_SETTLED, Message, State
 
 MAX_PARAMS_CHARS = 4_000  # names and values of all parameters together
+HEEDS: frozenset[type[Data]] = frozenset({MessageRequested, DeliveryAttempted})
 OUTCOMES: dict[str, type[MessageOutcome]] = {
     "sent": MessageSent,
     "failed": MessageFailed,
