@@ -6,8 +6,9 @@ from time import monotonic
 import asyncpg
 
 from common.contracts.topics import TOPICS
-from common.db.engine import Connection
+from common.db.engine import Connection, is_outside
 from common.ids import PARTITIONS
+from common.retry import RECONNECT
 from regulars.services import NAMES
 
 POLL_S = 0.1
@@ -27,8 +28,22 @@ Ends = dict[tuple[str, int], tuple[int, int]]
 
 
 async def drained(admin_database: str, timeout_s: float) -> bool:
-    """Waits until what is in the outboxes now, and what comes of it, has been decided; False when time runs out."""
-    deadline = monotonic() + timeout_s
+    """Waits until what is in the outboxes now, and what comes of it, has been decided; False when time runs out.
+
+    A database that dies meanwhile is waited for too: whoever runs it starts it again.
+    """
+    deadline, attempt = monotonic() + timeout_s, 1
+    while True:
+        try:
+            return await _drained(admin_database, deadline)
+        except Exception as error:
+            if not is_outside(error) or monotonic() > deadline:
+                raise
+            await asyncio.sleep(RECONNECT.next(attempt) or 0)
+            attempt += 1
+
+
+async def _drained(admin_database: str, deadline: float) -> bool:
     connection = await asyncpg.connect(admin_database)
     try:
         for _ in range(HOPS):

@@ -19,7 +19,7 @@ from common.db.migrate import migrate
 from common.house import House, build_house
 from common.settings import Settings, load_settings
 from common.web.auth import create_key
-from regulars.embedded_postgres import EmbeddedPostgres, FolderInUse
+from regulars.embedded_postgres import EmbeddedPostgres, FolderInUse, kept
 from regulars.kafka_broker import KafkaCluster
 from regulars.services import NAMES
 
@@ -117,14 +117,15 @@ class Home:
 
     @asynccontextmanager
     async def database(self, settings: Settings) -> AsyncIterator[Settings]:
-        """The settings with a database: the one they name, the running installation's, or the embedded one, started."""
+        """The settings with a database: the one they name, the running installation's, or the embedded one, started
+        and kept. When that one can not be kept, whoever uses it is cancelled and ServerFailed is raised."""
         if settings.database is not None:
             await reach(settings)
             yield settings
         elif (told := self.running()) is not None:
             yield load_settings(**(_given(settings) | _database(told.database, told.admin_database)))
         else:
-            async with await EmbeddedPostgres.start(self.folder / "postgres") as server:
+            async with await EmbeddedPostgres.start(self.folder / "postgres") as server, kept(server):
                 yield load_settings(**(_given(settings) | _database(_without_role(server), server.dsn())))
 
     @asynccontextmanager

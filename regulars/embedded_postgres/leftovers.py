@@ -1,4 +1,4 @@
-"""Ends a server whose starter was killed, so that the next one can start on the same folder at once."""
+"""Ends a server whose starter was killed, or what is left of one, so that the next can start on the folder at once."""
 
 import signal
 import time
@@ -15,16 +15,16 @@ def end_leftovers(data: Path) -> None:
     """End every server that works on `data`; called with the folder's lock held, so nobody needs it any more."""
     if not (data / "postmaster.pid").exists():
         return  # ended in good order
+    number = "".join(pid_file(data)[:1])
     leftovers = _servers_on(data)
-    family = {process.pid for process in leftovers}
-    for head in (process for process in leftovers if _parent(process) not in family):
+    if head := next((process for process in leftovers if str(process.pid) == number), None):
         send(head, signal.SIGINT)
-    for process in _servers_after(LEFTOVER_STOP_S, data):
+        leftovers = _servers_after(LEFTOVER_STOP_S, data)
+    for process in leftovers:  # without their head they can finish nothing in good order
         send(process, signal.SIGKILL)
     _servers_after(LEFTOVER_KILL_S, data)
     # After a reboot the number in the files may be another program's, and PostgreSQL would take that for a server;
     # after a loss of power the file may be empty, and it would refuse that too.
-    number = "".join(pid_file(data)[:1])
     if not number.isdigit() or psutil.pid_exists(int(number)):
         for file in (data / "postmaster.pid", *data.glob(".s.PGSQL.*.lock")):
             file.unlink(missing_ok=True)
@@ -58,10 +58,3 @@ def _servers_on(data: Path) -> list[psutil.Process]:
     """All processes of PostgreSQL on `data`: they work in their data folder and nowhere else."""
     found = psutil.process_iter(["name", "cwd"])
     return [process for process in found if process.info["name"] == "postgres" and process.info["cwd"] == str(data)]
-
-
-def _parent(process: psutil.Process) -> int | None:
-    try:
-        return process.ppid()
-    except psutil.NoSuchProcess:
-        return None

@@ -1,6 +1,7 @@
-"""One server on one folder: start, address, stop."""
+"""One server on one folder: start, address, start again, stop."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -49,6 +50,7 @@ class EmbeddedPostgres:
         self.log = folder / "server.log"
         self._lock = lock
         self._short_folder: Path | None = None
+        self._command: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
@@ -65,7 +67,8 @@ class EmbeddedPostgres:
         try:
             account = account_for(server.data)
             await asyncio.to_thread(server._prepare, account, durable)
-            server._launch(account, {**SETTINGS, **({} if durable else NOT_DURABLE), **settings})
+            server._command = server._command_of(account, {**SETTINGS, **({} if durable else NOT_DURABLE), **settings})
+            server._launch()
             await server._ready()
             await server._ensure_database()
         except BaseException:
@@ -89,6 +92,25 @@ class EmbeddedPostgres:
         host = quote(str(self._short_folder or self.data))
         return f"postgresql://{quote(role, safe='')}@/{quote(database, safe='')}?host={host}&port={SOCKET_PORT}"
 
+    async def ended(self) -> int:
+        """Wait until the server's process has ended; its exit status, below zero for a signal."""
+        assert self._process is not None, "not started"
+        return await asyncio.to_thread(self._process.wait)
+
+    async def start_again(self) -> None:
+        """Start a server that has ended by itself, on the same address.
+
+        Raises ServerFailed or OSError, and may then be called again.
+        """
+        # Not in a thread, which would go on when we are cancelled, and could end the server of whoever comes next.
+        end_leftovers(self.data)
+        self._launch()
+        try:
+            await self._ready()
+        except ServerFailed:
+            await self._kill_processes()
+            raise
+
     async def stop(self, timeout_s: float = FAST_STOP_S) -> None:
         """Disconnect everybody, write everything and end, within `timeout_s`; else end at once, to recover later."""
         try:
@@ -101,11 +123,7 @@ class EmbeddedPostgres:
 
     async def kill(self) -> None:
         """End all processes of the server as a crash would: for tests, and for a server that does not stop."""
-        if self.running:
-            postmaster = psutil.Process(self.pid)
-            for process in (postmaster, *postmaster.children(recursive=True)):
-                send(process, signal.SIGKILL)
-            await self._ended_within(IMMEDIATE_STOP_S)
+        await self._kill_processes()
         if self._short_folder is not None:
             shutil.rmtree(self._short_folder, ignore_errors=True)
         self._lock.give_back()
@@ -135,7 +153,7 @@ class EmbeddedPostgres:
             self._short_folder = _short_folder(account)
         self._lock.write_down(self._short_folder)
 
-    def _launch(self, account: Account, settings: Mapping[str, str]) -> None:
+    def _command_of(self, account: Account, settings: Mapping[str, str]) -> list[str]:
         folder = str(self._short_folder or self.data).replace('"', '""')
         socket = {"unix_socket_directories": f'"{folder}"', "port": str(SOCKET_PORT)}
         postgres = [str(programs() / "postgres"), "-D", str(self.data)]
@@ -143,10 +161,13 @@ class EmbeddedPostgres:
             postgres += ["-c", f"{name}={value}"]
         launcher = str(Path(__file__).with_name("die_with_starter.py"))
         who = [str(os.getpid()), str(account.uid), str(account.gid)]
+        return [sys.executable, "-I", "-S", launcher, *who, *postgres]
+
+    def _launch(self) -> None:
         begin_anew = self.log.exists() and self.log.stat().st_size > LOG_MAX_BYTES
         with self.log.open("wb" if begin_anew else "ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", launcher, *who, *postgres],
+                self._command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -174,6 +195,14 @@ class EmbeddedPostgres:
                 await connection.execute(f"CREATE DATABASE {DATABASE}")
         finally:
             await connection.close()
+
+    async def _kill_processes(self) -> None:
+        if self.running:
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+                postmaster = psutil.Process(self.pid)
+                for process in (postmaster, *postmaster.children(recursive=True)):
+                    send(process, signal.SIGKILL)
+            await self._ended_within(IMMEDIATE_STOP_S)
 
     async def _ended_within(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

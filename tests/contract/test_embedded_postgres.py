@@ -1,6 +1,7 @@
 """What the embedded PostgreSQL promises to survive: kills of us, kills of itself, second openers, odd folders."""
 
 import asyncio
+import logging
 import os
 import shutil
 import signal
@@ -17,7 +18,8 @@ import asyncpg
 import psutil
 import pytest
 
-from regulars.embedded_postgres import EmbeddedPostgres, FolderInUse, ServerFailed, leftovers
+from common.retry import Retry
+from regulars.embedded_postgres import EmbeddedPostgres, FolderInUse, ServerFailed, keeper, kept, leftovers
 
 POLL_S = 0.02
 PATIENCE_S = 20.0
@@ -201,19 +203,135 @@ async def test_one_killed_connection_heals_without_us(folder: Path) -> None:
             os.kill(await connection.fetchval("SELECT pg_backend_pid()"), signal.SIGKILL)
             with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError)):
                 await connection.execute("SELECT 1")
-
-        async def answers() -> bool:
-            try:
-                async with connected(server) as connection:
-                    return bool(await connection.fetchval("SELECT true"))
-            except (asyncpg.PostgresError, OSError):
-                return False
-
-        deadline = time.monotonic() + PATIENCE_S
-        while not await answers():
-            assert time.monotonic() < deadline
-            await asyncio.sleep(POLL_S)  # waits: for the server's own recovery, which tells nobody
+        await _answers(server)
         assert server.running
+
+
+# ------------------------------------------------------------------------------------------------ kept running
+
+
+def kill_head(server: EmbeddedPostgres) -> None:
+    """As the kernel does when memory is short: what the server had started notices and ends."""
+    os.kill(server.pid, signal.SIGKILL)
+
+
+def kill_all(server: EmbeddedPostgres) -> None:
+    """The head last: it would start what it lost again."""
+    head = psutil.Process(server.pid)
+    head.suspend()
+    for process in (*head.children(recursive=True), head):
+        process.kill()
+
+
+def kill_head_of_one_that_hangs(server: EmbeddedPostgres) -> None:
+    """A process of the server that does not notice holds its memory, beside which no other server may start."""
+    head = psutil.Process(server.pid)
+    head.children()[0].suspend()
+    head.kill()
+
+
+def stop_in_order(server: EmbeddedPostgres) -> None:
+    """Somebody meant well."""
+    os.kill(server.pid, signal.SIGINT)
+
+
+@pytest.mark.parametrize("end", [kill_head, kill_all, kill_head_of_one_that_hangs, stop_in_order])
+async def test_a_kept_server_is_started_again_where_it_was(
+    folder: Path, end: Callable[[EmbeddedPostgres], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with await EmbeddedPostgres.start(folder) as server, kept(server):
+        address = server.dsn()
+        async with connected(server) as connection:
+            await connection.execute("CREATE TABLE note (id bigint)")
+        for number in range(3):
+            async with connected(server) as connection:
+                await connection.execute("INSERT INTO note VALUES ($1)", number)
+                end(server)
+                await _until(lambda: caplog.messages[2 * number + 1 :] == ["PostgreSQL is back"])  # noqa: B023 - of now
+        async with connected(server) as connection:
+            assert await connection.fetchval("SELECT array_agg(id ORDER BY id) FROM note") == [0, 1, 2]
+        assert server.dsn() == address
+    told = [(record.levelno, record.getMessage().partition(" with ")[0]) for record in caplog.records]
+    assert told == [(logging.WARNING, "PostgreSQL has ended"), (logging.WARNING, "PostgreSQL is back")] * 3
+    assert not leftovers._servers_on(folder / "data")
+
+
+async def test_a_kept_server_of_a_long_path_keeps_its_short_address(empty_folder: Path) -> None:
+    async with await EmbeddedPostgres.start(empty_folder / ("long" * 30), durable=False) as server, kept(server):
+        address, former = server.dsn(), server.pid
+        kill_head(server)
+        await _until(lambda: server.pid != former)
+        await _answers(server)
+        assert server.dsn() == address
+        short_folder = server._short_folder
+    assert short_folder is not None
+    assert not short_folder.exists()
+
+
+async def test_a_kept_server_that_does_not_start_is_given_up_with_the_reason(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(keeper, "AGAIN", Retry(first_ms=10, factor=1.0, max_ms=10, max_tries=3))
+
+    async def run_for_good() -> None:
+        async with await EmbeddedPostgres.start(folder, durable=False) as server, kept(server):
+            break_data(folder)
+            kill_head(server)
+            await asyncio.Event().wait()
+
+    with pytest.raises(ServerFailed, match="could not find the database system") as raised:
+        await run_for_good()
+    assert str(raised.value).startswith("PostgreSQL has ended, and 3 tries to start it again failed: ")
+    assert [line[:10] for line in caplog.messages] == ["PostgreSQL", "try 1 of 3", "try 2 of 3"]
+    assert not leftovers._servers_on(folder / "data")
+
+
+async def test_an_error_of_who_uses_a_kept_server_comes_out_as_it_is(folder: Path) -> None:
+    error = ValueError("not the server's fault")
+    with pytest.raises(ValueError, match="fault") as raised:
+        async with await EmbeddedPostgres.start(folder, durable=False) as server, kept(server):
+            raise error
+    assert raised.value is error
+    assert not leftovers._servers_on(folder / "data")
+
+
+async def test_a_start_again_that_succeeds_late_is_no_failure(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "AGAIN", Retry(first_ms=50, factor=1.0, max_ms=50, max_tries=100))
+    async with await EmbeddedPostgres.start(folder, durable=False) as server, kept(server):
+        for _ in range(2):
+            first = server.pid
+            mend = break_data(folder)
+            kill_head(server)
+            await _until(lambda: server.pid != first and not server.running)  # noqa: B023 - of this round
+            mend()
+            await _answers(server)
+
+
+async def test_stopping_does_not_wait_for_a_server_that_is_started_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "AGAIN", Retry(first_ms=60_000, factor=1.0, max_ms=60_000, max_tries=3))
+    async with await EmbeddedPostgres.start(folder, durable=False) as server, kept(server):
+        break_data(folder)
+        first = server.pid
+        kill_head(server)
+        await _until(lambda: server.pid != first and not server.running)
+        begun = time.monotonic()
+    assert time.monotonic() - begun < STOP_MAX_S
+
+
+def break_data(folder: Path) -> Callable[[], None]:
+    """Takes away what no server starts without; gives what puts it back."""
+    needed = folder / "data" / "global" / "pg_control"
+    aside = needed.rename(folder / "pg_control")
+
+    def mend() -> None:
+        aside.rename(needed)
+
+    return mend
+
+
+# ------------------------------------------------------------------------------------------- how it is stopped
 
 
 async def test_stopping_is_bounded_whatever_is_going_on(folder: Path) -> None:
@@ -337,6 +455,22 @@ def _alive(process: psutil.Process) -> bool:
         return process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+async def _answers(server: EmbeddedPostgres) -> None:
+    """Wait until it takes connections again."""
+
+    async def does() -> bool:
+        try:
+            async with connected(server) as connection:
+                return bool(await connection.fetchval("SELECT true"))
+        except (asyncpg.PostgresError, OSError):
+            return False
+
+    deadline = time.monotonic() + PATIENCE_S
+    while not await does():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(POLL_S)  # waits: for the server's recovery, which tells nobody
 
 
 async def _until(true: Callable[[], bool]) -> None:

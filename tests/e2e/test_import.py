@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from regulars.bench.olist_folder import random_rows, write
 from regulars.olist import read
 from tests.e2e.commands import Command, run, running, until, up
+from tests.e2e.killing import kill_database
 from tests.e2e.stored import simulated, stored_at_rest, stored_under
-from tests.unit.regulars.olist_folder import random_rows, write
 
 UNTIL = "2018-06-01T00:00:00-03:00"
 ORDERS = 3_000
@@ -72,6 +73,20 @@ def test_an_import_goes_on_after_a_ctrl_c_and_after_kills(history: Path, tmp_pat
     assert len(wanted) > 1_000
     assert {row["activity"] for row in wanted.values()} == {"", "active", "stimulate", "winback", "lost"}
     assert stored_at_rest(tmp_path / ".regulars", tmp_path) == wanted
+
+
+def test_an_import_outlives_its_database(history: Path, tmp_path: Path) -> None:
+    with running(tmp_path, "import", "olist", str(history), "--until", UNTIL) as command:
+        for kills in (1, 2):  # while it sends
+            in_the_middle(command, tmp_path, kills * SOME_LINES)
+            kill_database(tmp_path / ".regulars")
+            command.until_said(rf"(?s)(PostgreSQL is back.*){{{kills}}}", ALL_WITHIN_S)
+        command.until_said(r"[\d,]+ accepted, [\d,]+ duplicate, 0 rejected", ALL_WITHIN_S)
+        kill_database(tmp_path / ".regulars")  # while it waits until all is decided
+        assert command.ended(ALL_WITHIN_S) == 0, command.said
+        assert "Everything is decided" in command.said
+    then = datetime.fromisoformat(UNTIL)
+    assert stored_at_rest(tmp_path / ".regulars", tmp_path) == simulated(read(history, then), then, tmp_path)
 
 
 def test_an_import_into_a_running_system_tells_nobody(tmp_path: Path) -> None:

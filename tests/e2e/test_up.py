@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,14 @@ import pytest
 from tests.e2e.commands import KEY, Up, run, running, servers_on, until, up
 from tests.e2e.conftest import temporary
 from tests.e2e.events import event, money, placed
+from tests.e2e.killing import break_database, kill_database
 
 BODY_MAX_BYTES = 100_000
 IDLE_MAX_BYTES = 400_000_000
 STOP_WITHIN_S = 5.0
 HAPPENS_WITHIN_S = 30.0
+GIVES_UP_WITHIN_S = 40.0  # pauses of 11 s, and eight starts
+SENDERS = 8
 MANY = 500
 FACTOR = 14_400  # an hour in a quarter of a second
 
@@ -285,6 +289,69 @@ def test_what_was_answered_and_what_is_pending_outlive_a_kill(tmp_path: Path) ->
         assert [line.split()[1] for line in listed.splitlines()] == ["3", "4"]
         status, listed = run(tmp_path, "dead-letters", "list", "--all")
         assert [line.split()[1] for line in listed.splitlines()] == ["1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["its head is killed", "all of it is killed"])
+def test_its_database_is_killed_and_everything_goes_on(tmp_path: Path, whole: bool) -> None:
+    sent = [
+        event(f"o{n}:done", "order.completed", f"p{n % 50}", order_id=f"o{n}", amount=money(250)) for n in range(MANY)
+    ]
+    with up(tmp_path) as here, ThreadPoolExecutor(SENDERS) as senders:
+        answered: list[int] = []
+        refused: list[httpx.Response] = []
+
+        def send(one: dict[str, Any]) -> None:
+            """Until it is taken, as a webhook sender does."""
+
+            def taken() -> bool | None:
+                answer = post(here, one)
+                if answer.status_code == 202:
+                    answered.append(1)
+                    return True
+                refused.append(answer)
+                return None
+
+            until(taken, "the event is taken", HAPPENS_WITHIN_S)
+
+        sending = [senders.submit(send, one) for one in sent]
+        for kills in (1, 2):
+            until(lambda: len(answered) > kills * MANY // 4 or None, "some are answered", HAPPENS_WITHIN_S)  # noqa: B023
+            kill_database(tmp_path / ".regulars", whole=whole)
+            until(lambda: here.command.noted.count("PostgreSQL is back") == kills or None, "back", HAPPENS_WITHIN_S)  # noqa: B023
+        for one in sending:
+            one.result()
+        assert refused, "nobody noticed"
+        assert {(answer.status_code, answer.headers["retry-after"]) for answer in refused} == {(503, "1")}
+        until(lambda: here.client.get("/health/ready").is_success or None, "ready again", HAPPENS_WITHIN_S)
+        assert until(lambda: all_balances(here), "all points are posted", HAPPENS_WITHIN_S) == [2 * MANY // 50] * 50
+        assert here.client.get("/v1/ledger/audit").json()["points_issued"] == 2 * MANY
+        assert run(tmp_path, "dead-letters", "list", "--all") == (0, "No dead letters.\n")
+        here.command.send(signal.SIGINT)
+        assert here.command.ended(STOP_WITHIN_S) == 0
+        assert "never retrieved" not in here.command.noted
+
+
+def test_a_database_that_can_not_be_started_again_ends_it_with_the_reason(tmp_path: Path) -> None:
+    with up(tmp_path) as here:
+        break_database(tmp_path / ".regulars")
+        assert here.command.ended(GIVES_UP_WITHIN_S) == 1
+        fault = "regulars: PostgreSQL has ended, and 8 tries to start it again failed: PostgreSQL did not start on "
+        _, _, told = here.command.noted.partition(fault)
+        assert "could not find the database system" in told
+        assert "Traceback" not in told
+        assert "never retrieved" not in here.command.noted
+    assert servers_on(tmp_path) == []
+
+
+def test_a_ctrl_c_while_its_database_is_started_again_is_clean_too(tmp_path: Path) -> None:
+    with up(tmp_path) as here:
+        break_database(tmp_path / ".regulars")
+        here.command.until_said("try 3 of 8: PostgreSQL did not start")
+        here.command.send(signal.SIGINT)
+        assert here.command.ended(STOP_WITHIN_S) == 0
+        assert here.command.printed.rstrip().endswith("Stopping; what was answered is kept.")
+        assert "never retrieved" not in here.command.noted
+    assert servers_on(tmp_path) == []
 
 
 def all_balances(here: Up) -> list[int] | None:

@@ -61,8 +61,9 @@ class House:
 
     def road(self, service: Service[S], pool: asyncpg.Pool) -> Road[S]:
         """The service's consumer, on the bus that the settings name."""
-        bus = KafkaBus(self.settings.kafka) if self.settings.kafka else PostgresBus(pool, self.bell)
-        return Road(service, pool, bus, self.clock, self.settings, self.bell)
+        settings = self.settings
+        bus = KafkaBus(settings.kafka, settings.kafka_session_ms) if settings.kafka else PostgresBus(pool, self.bell)
+        return Road(service, pool, bus, self.clock, settings, self.bell)
 
     def part(self, service: Service[S], pool: asyncpg.Pool, router: APIRouter) -> Part:
         """A service that does nothing but consume and answer."""

@@ -40,6 +40,9 @@ class Settings(BaseSettings):
         default=None, pattern=r"^[^\s,]+:\d+(,[^\s,]+:\d+)*$", description="host:port,...; none: PostgreSQL is the bus"
     )
     kafka_replication: int = Field(default=1, ge=1, le=9, description="copies of a topic made by us; 3 on a cluster")
+    kafka_session_ms: int = Field(
+        default=10_000, ge=1_000, le=300_000, description="a reader silent for so long loses its partitions"
+    )
     clock: Annotated[str, AfterValidator(_clock)] = Field(default="real", description="real, frozen:... or another")
     shops: FilePath | None = Field(default=None, description="YAML file; none: the packaged shops.yaml")
 

@@ -26,7 +26,6 @@ COMMIT_EVERY_S = 1.0
 COMMIT_TIMEOUT_S = 1.0  # aiokafka would wait for a broker that is gone
 REBALANCE_PATIENCE_S = 0.5  # on top of a poll's own time: aiokafka would wait for the end of a rebalance
 STOP_TIMEOUT_S = 5.0  # aiokafka may wait for a broker that is gone
-SESSION_TIMEOUT_MS = 10_000
 MAX_POLL_INTERVAL_MS = 60_000
 REQUEST_TIMEOUT_MS = 20_000
 MESSAGE_MAX_BYTES = 2_000_000
@@ -52,7 +51,7 @@ async def make_topics(bootstrap: str, names: Iterable[str], replication: int = 1
 class KafkaBus:
     """Reads topics of a Kafka cluster."""
 
-    def __init__(self, bootstrap: str, session_timeout_ms: int = SESSION_TIMEOUT_MS) -> None:
+    def __init__(self, bootstrap: str, session_timeout_ms: int) -> None:
         self._bootstrap, self._session_timeout_ms = bootstrap, session_timeout_ms
 
     @asynccontextmanager

@@ -52,6 +52,7 @@ def configure(level: str, format: str) -> None:  # noqa: A002 - named as the set
     logging.getLogger("httpx").setLevel(logging.WARNING)
     # It logs hundreds of lines while a broker starts; what ends a subscription or a relay is raised, and we log that.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)  # a traceback per try while the database is away
 
 
 def mask(_logger: object, _method: str, event: EventDict) -> EventDict:
