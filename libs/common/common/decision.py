@@ -149,8 +149,10 @@ class Aggregate(Generic[S]):
             self._bury(occasion, what, Rejection("$", f"{type(error).__name__}: {error}"))
             return
         self.decided += 1
-        buried = tuple(t for t in decision.timers if t in self.stored.buried) if self.stored is not None else ()
-        timers = tuple(t for t in decision.timers if t not in buried)
+        timers = decision.timers
+        if buried := self.stored.buried if self.stored is not None else ():
+            buried = tuple(t for t in timers if t in buried)
+            timers = tuple(t for t in timers if t not in buried)
         self.stored = Stored(decision.state, occasion.at, timers, historic, buried)
         for number, data in enumerate(decision.facts):
             event_id = derived_id(self._service, self.shop_id, self.customer_id, occasion.cause, str(number))

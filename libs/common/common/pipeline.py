@@ -56,6 +56,7 @@ class Road(Generic[S]):
         self._hears_ticks = any(Tick in topic.events for topic in service.reads)
         self._fault: str | None = "not subscribed yet"
         self._dead_in_a_row = 0
+        metrics.ROAD_EVENTS.labels(service.name)  # at zero from the start: an alert on its rate then sees a road stand
 
     def ready(self) -> str | None:
         """None while events are being consumed, else why not."""

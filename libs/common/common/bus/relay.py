@@ -42,6 +42,7 @@ class Relay:
         self, service: str, pool: asyncpg.Pool, bell: Bell, topics: tuple[str, ...], settings: Settings
     ) -> None:
         self._service, self._pool, self._bell, self._topics, self._settings = service, pool, bell, topics, settings
+        metrics.RELAY_ROWS.labels(service)  # at zero from the start: an alert on its rate then sees a relay stand
 
     async def run(self) -> None:
         """Runs until cancelled. With the broker or database away it tries again; the outbox keeps everything."""

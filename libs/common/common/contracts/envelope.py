@@ -5,10 +5,10 @@ sibling) is known only once a row is committed, so it travels beside the body, a
 """
 
 from datetime import datetime
-from typing import Annotated, ClassVar, Generic, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Generic, TypeVar, cast
 
 import msgspec
-from msgspec import Meta, Raw, Struct, field
+from msgspec import Meta, Raw, Struct, field, structs
 
 from common.ids import CheckedId
 
@@ -37,12 +37,6 @@ class Envelope(Struct, frozen=True, kw_only=True, omit_defaults=True):
     historic: bool = False  # an import: states change, nobody is messaged
 
 
-class Wire(Envelope, frozen=True, kw_only=True):
-    """An envelope whose data has not been looked at yet."""
-
-    data: Raw
-
-
 D_co = TypeVar("D_co", bound=Data, covariant=True)
 
 
@@ -59,7 +53,7 @@ class Rejection(Struct, frozen=True):
     reason: str
 
 
-_WIRE = msgspec.json.Decoder(Wire)
+_UNOPENED = msgspec.json.Decoder(Event[Raw])  # type: ignore[type-var]  # its data is yet to be decoded
 _ENVELOPE = msgspec.json.Decoder(Envelope)
 _ENCODER = msgspec.json.Encoder()
 
@@ -87,28 +81,15 @@ class Decoder:
         """Bytes to an event; what is not one comes back as a Rejection, never as an exception."""
         path = "$"
         try:
-            wire = _WIRE.decode(body)
-            data_decoder = self._data.get(wire.type)
+            event: Event[Any] = _UNOPENED.decode(body)
+            data_decoder = self._data.get(event.type)
             if data_decoder is None:
-                return Rejection("$.type", f"unknown event type {wire.type!r}")
+                return Rejection("$.type", f"unknown event type {event.type!r}")
             path = "$.data"
-            data = data_decoder.decode(wire.data)
+            structs.force_setattr(event, "data", data_decoder.decode(event.data))  # nobody has seen it yet
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             return rejection(error, under=path)
-        return Event(
-            specversion=wire.specversion,
-            id=wire.id,
-            source=wire.source,
-            type=wire.type,
-            shop_id=wire.shop_id,
-            customer_id=wire.customer_id,
-            occurred_at=wire.occurred_at,
-            received_at=wire.received_at,
-            causation_id=wire.causation_id,
-            trace_parent=wire.trace_parent,
-            historic=wire.historic,
-            data=data,
-        )
+        return event
 
 
 def rejection(error: Exception, under: str = "$") -> Rejection:
