@@ -25,9 +25,16 @@ def events_of(data: type[Data]) -> st.SearchStrategy[Event[Data]]:
     return st.builds(make, **attributes)
 
 
+def matching(pattern: str, max_chars: int | None) -> st.SearchStrategy[str]:
+    """Texts of a pattern."""
+    return st.from_regex(pattern, fullmatch=True).filter(lambda text: max_chars is None or len(text) <= max_chars)
+
+
 def values_of(kind: inspect.Type) -> st.SearchStrategy[Any]:  # noqa: PLR0911, C901 - one case per kind of type
     """Values of one type, within its bounds."""
     match kind:
+        case inspect.Metadata(type=inspect.StrType() as text, extra_json_schema={"pattern": pattern}):
+            return matching(str(pattern), text.max_length)  # published, and checked at the edge alone
         case inspect.Metadata():
             return values_of(kind.type)
         case inspect.StructType():
@@ -39,8 +46,7 @@ def values_of(kind: inspect.Type) -> st.SearchStrategy[Any]:  # noqa: PLR0911, C
         case inspect.StrType(pattern=None):
             return st.text(min_size=kind.min_length or 0, max_size=kind.max_length or EXPECTED_CHARS)
         case inspect.StrType():
-            made = st.from_regex(str(kind.pattern), fullmatch=True)
-            return made.filter(lambda text: kind.max_length is None or len(text) <= kind.max_length)
+            return matching(str(kind.pattern), kind.max_length)
         case inspect.IntType():
             least, most = (
                 kind.ge if kind.ge is not None else -MAX_INTEGER,
