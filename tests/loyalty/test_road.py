@@ -60,7 +60,7 @@ async def test_the_database_holds_what_the_bare_decide_says(pool: asyncpg.Pool, 
     bare: dict[str, Aggregate[Account]] = {}
     for one in stream:
         name = one.customer_id
-        if not SERVICE.is_heeded(one.data):
+        if not SERVICE.is_heeded(one.type):
             continue
         bare.setdefault(name, Aggregate("loyalty", SERVICE.decide, SHOP, name, None)).take(one)
     for customer in bare.values():

@@ -41,24 +41,27 @@ class Batch(Generic[S]):
         self.letters: list[DeadLetter] = []
         self.saved: list[Saved[S]] = []
         self.decided = 0  # events and timers whose decision did not fail
-        self.read = 0  # events, those that nobody here heeds among them
-        self.newest: datetime | None = None  # when the last of them was received, imports aside
+        self.read = 0  # events, those that are not heeded among them
+        self.newest: datetime | None = None  # when the last of them, or a tick, was received; imports aside
         for message in messages:
             self._sort_in(message)
 
     def _sort_in(self, message: Message) -> None:
         self.reached[message.slot] = message.mark
-        event = self._codec.event.decode(message.body)
+        event = self._codec.event.skim(message.body)
+        if isinstance(event, Event):
+            self.read += event.type != Tick.TYPE
+            if not event.historic and (self.newest is None or event.received_at > self.newest):
+                self.newest = event.received_at
+            if not self.service.is_heeded(event.type):
+                return
+            event = self._codec.event.open(event)
         if isinstance(event, Rejection):
             self.letters.append(DeadLetter(message.topic, message.key, message.body, event))
         elif isinstance(event.data, Tick):
             self.watermarks[message.part] = event.data.watermark
         else:
-            self.read += 1
-            if not event.historic and (self.newest is None or event.received_at > self.newest):
-                self.newest = event.received_at
-            if self.service.is_heeded(event.data):
-                self.events[event.shop_id, event.customer_id].append((message.topic, event))
+            self.events[event.shop_id, event.customer_id].append((message.topic, event))
 
     def decide(self, key: Key, body: str | None, wake_before: datetime | None = None) -> None:
         """Decides what the batch holds for one customer, on its stored body; then its timers due before a watermark."""

@@ -2,16 +2,23 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
 from common.contracts.envelope import Data, Event
-from common.contracts.ingest import HistoryEnded
+from common.contracts.ingest import HistoryEnded, Tick
 from common.contracts.topics import Topic
 from common.contracts.work import TimerDue
 from common.db.engine import Connection
 from common.decision import Decide, Decision, Occasion, Stored
+
+OF_THE_ROAD: tuple[type[Data], ...] = (
+    Tick,
+    HistoryEnded,
+    TimerDue,
+)  # what the road itself has an answer to, in every service
 
 S = TypeVar("S")
 
@@ -45,10 +52,14 @@ class Service(Generic[S]):
     project: Project[S] = project_nothing
     heeds: frozenset[type[Data]] | None = None  # what the decision has a branch for; None: everything it reads
 
-    def is_heeded(self, data: Data) -> bool:
+    def is_heeded(self, event_type: str) -> bool:
         """Whether the decision could do anything but leave all as it is. What it could not, never reaches it: most of
         what a shop tells is nothing to most services, and looking up a customer for it is most of the work."""
-        return self.heeds is None or type(data) in self.heeds or isinstance(data, HistoryEnded | TimerDue)
+        return self._heeded is None or event_type in self._heeded
+
+    @cached_property
+    def _heeded(self) -> frozenset[str] | None:
+        return None if self.heeds is None else frozenset(data.TYPE for data in (*self.heeds, *OF_THE_ROAD))
 
 
 class CannotSave(Exception):

@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     )
     shutdown_s: int = Field(default=5, ge=1, le=300, description="one deadline for all that has to stop")
 
-    batch_max_messages: int = Field(default=1_000, ge=1, le=100_000, description="messages in one transaction")
+    batch_max_messages: int = Field(default=2_000, ge=1, le=100_000, description="messages in one transaction")
     poll_ms: int = Field(default=100, ge=1, le=60_000, description="longest wait for a batch to begin")
     tick_ms: int = Field(default=200, ge=10, le=60_000, description="pause between watermarks under load")
     tick_idle_ms: int = Field(default=1_000, ge=10, le=60_000, description="pause between watermarks at rest")

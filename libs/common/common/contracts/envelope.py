@@ -55,6 +55,7 @@ class Rejection(Struct, frozen=True):
 
 _UNOPENED = msgspec.json.Decoder(Event[Raw])  # type: ignore[type-var]  # its data is yet to be decoded
 _ENVELOPE = msgspec.json.Decoder(Envelope)
+_FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -67,7 +68,7 @@ def is_historic(body: bytes) -> bool:
     """Whether the bytes are an event out of an import; no, where they are no event."""
     try:
         return _ENVELOPE.decode(body).historic
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except _FAULTS:
         return False
 
 
@@ -79,17 +80,24 @@ class Decoder:
 
     def decode(self, body: bytes) -> Event[Data] | Rejection:
         """Bytes to an event; what is not one comes back as a Rejection, never as an exception."""
-        path = "$"
+        skimmed = self.skim(body)
+        return skimmed if isinstance(skimmed, Rejection) else self.open(skimmed)
+
+    def skim(self, body: bytes) -> Event[Any] | Rejection:
+        """The envelope alone; the data is still raw."""
         try:
             event: Event[Any] = _UNOPENED.decode(body)
-            data_decoder = self._data.get(event.type)
-            if data_decoder is None:
-                return Rejection("$.type", f"unknown event type {event.type!r}")
-            path = "$.data"
-            structs.force_setattr(event, "data", data_decoder.decode(event.data))  # nobody has seen it yet
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            return rejection(error, under=path)
-        return event
+        except _FAULTS as error:
+            return rejection(error)
+        return event if event.type in self._data else Rejection("$.type", f"unknown event type {event.type!r}")
+
+    def open(self, skimmed: Event[Any]) -> Event[Data] | Rejection:
+        """The same event with its data decoded, in place."""
+        try:
+            structs.force_setattr(skimmed, "data", self._data[skimmed.type].decode(skimmed.data))
+        except _FAULTS as error:
+            return rejection(error, under="$.data")
+        return skimmed
 
 
 def rejection(error: Exception, under: str = "$") -> Rejection:
