@@ -6,7 +6,6 @@ topic, so that a customer is decided in one place.
 """
 
 import asyncio
-import re
 import time
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -170,10 +169,10 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
 
 def _sequence(record: ConsumerRecord) -> Mark | None:
     """Where the record stood in its outbox; None when somebody else than a relay has put it there."""
-    sequence = re.fullmatch(rb"(\d+):(\d+)", dict(record.headers).get(SEQUENCE, b""))
-    if sequence is None or record.key is None or record.value is None:
+    xid, _, id_ = dict(record.headers).get(SEQUENCE, b"").partition(b":")
+    if not (xid.isdigit() and id_.isdigit()) or record.key is None or record.value is None:
         return None
-    return Mark(int(sequence[1]), int(sequence[2]))
+    return Mark(int(xid), int(id_))
 
 
 class KafkaPublisher:
