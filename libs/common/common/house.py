@@ -100,6 +100,8 @@ async def running(house: House, openers: Sequence[Opener], title: str) -> AsyncI
     settings = house.settings
     gc.set_threshold(*GC_THRESHOLDS)
     listener = socket.create_server((settings.host, settings.port), backlog=1024)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # its connections inherit it; else an answer in two
+    # pieces (head, body) waits up to 40 ms for the first one's acknowledgement
     if settings.kafka:
         names = [name for topic in TOPICS for name in (topic.name, topic.dead)]
         await make_topics(settings.kafka, names, settings.kafka_replication)
@@ -113,7 +115,13 @@ async def running(house: House, openers: Sequence[Opener], title: str) -> AsyncI
         )
         app.state.key_ring = KeyRing(parts[0].pool, settings.internal_key)
         server = _Server(
-            uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=settings.shutdown_s)
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=settings.shutdown_s,
+            )
         )
         gc.freeze()
         async with asyncio.TaskGroup() as tasks:

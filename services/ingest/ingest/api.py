@@ -13,6 +13,7 @@ from common.clock import Clock
 from common.contracts.envelope import Rejection
 from common.shops import Shop
 from common.telemetry import metrics
+from common.web.app import direct
 from common.web.auth import INTERNAL, Caller, requires
 from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, PlainId, RowId, decode_cursor
 from common.web.problems import Problem, unavailable
@@ -31,6 +32,11 @@ UNREADABLE = {
 }
 # Paths of refusals that are a class of their own in the metrics; all other paths lead into one of the event's fields.
 REASONS = {"$": "malformed", "$.type": "unknown_type", "$.time": "bad_time", "$.shopid": "unknown_shop"}
+
+IS_HISTORIC = {
+    "parameters": [{"name": "historic", "in": "query", "schema": {"type": "boolean", "default": False}}],
+}
+YES_OR_NO = {"true": True, "1": True, "false": False, "0": False}
 
 T = TypeVar("T")
 
@@ -78,11 +84,16 @@ def router(pool: asyncpg.Pool, intake: Intake, vault: Vault) -> APIRouter:
     """Ingest's routes."""
     routes = APIRouter()
 
-    @routes.post("/v1/events", status_code=202, tags=["ingest"])
-    async def post_events(
-        request: Request, caller: Annotated[Caller, Depends(requires("ingest"))], historic: bool = False
-    ) -> Response:
+    sender = requires("ingest")
+
+    @routes.post(
+        "/v1/events", status_code=202, tags=["ingest"], dependencies=[Depends(sender)], openapi_extra=IS_HISTORIC
+    )
+    @direct
+    async def post_events(request: Request) -> Response:
         """One event, a JSON array, or NDJSON (application/x-ndjson); gzip allowed. `historic=true` is for imports."""
+        caller = await sender(request)
+        historic = _is_historic(request)
         if historic and not caller.may("operate"):
             raise Problem(403, "Forbidden", "an import (historic=true) needs the scope 'operate'")
         return await intake.take(await request.body(), request.headers, caller.shop_id, historic)
@@ -110,6 +121,13 @@ def router(pool: asyncpg.Pool, intake: Intake, vault: Vault) -> APIRouter:
             return await vault.get(connection, wanted.shop_id, wanted.customer_ids, wanted.fields)
 
     return routes
+
+
+def _is_historic(request: Request) -> bool:
+    said = request.query_params.get("historic", "false").lower()
+    if said not in YES_OR_NO:
+        raise Problem(422, "Invalid request", f"$.historic: expected true or false, got {said[:20]!r}", "$.historic")
+    return YES_OR_NO[said]
 
 
 def _or_problem(value: T | Unreadable) -> T:
