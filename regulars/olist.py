@@ -9,7 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from functools import lru_cache
+from operator import itemgetter
 from os import SEEK_END
 from pathlib import Path
 from typing import NamedTuple
@@ -84,7 +84,7 @@ def read(folder: Path, until: datetime | None = None, orders: int | None = None)
     told += [
         item for row in reviews if row.values[1] in customer_of for item in _review(row, customer_of[row.values[1]])
     ]
-    told.sort(key=lambda item: item[0])
+    told.sort(key=itemgetter(0))
     return [event for (time, *_), event in told if until is None or time <= until]
 
 
@@ -178,7 +178,6 @@ def _time(text: str, place: str) -> datetime | None:
         raise OlistError(f"{place}: {text!r} is not a time") from None
 
 
-@lru_cache(maxsize=100_000)
 def _utc(local: str) -> datetime | None:
     return datetime.fromisoformat(local).replace(tzinfo=ZONE).astimezone(UTC) if local else None
 

@@ -1,11 +1,13 @@
 """`regulars simulate`: reads the history, lives through it, writes the answers."""
 
+import gc
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
+from common.house import GC_THRESHOLDS
 from common.settings import load_settings
 from common.shops import load_shops
 from regulars.answer import summary, write_customers, write_json
@@ -20,6 +22,7 @@ def simulate(
     kind: str, path: Path, at: datetime | None, orders: int | None, json: Path | None, customers: Path | None
 ) -> None:
     """Without `at`, up to the last event."""
+    gc.set_threshold(*GC_THRESHOLDS)  # a history is millions of small objects that all stay
     began = time.perf_counter()
     notes.print(f"Reading {path} ...")
     events = read(kind, path, at, orders)

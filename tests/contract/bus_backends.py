@@ -14,7 +14,6 @@ from asyncpg.transaction import Transaction
 
 from common.bus.bell import Bell
 from common.bus.kafka import KafkaBus, KafkaPublisher, make_topics, open_publisher
-from common.bus.memory import MemoryBus
 from common.bus.port import Bus, Mark, Message, Slot, Subscription
 from common.bus.postgres import PostgresBus, PostgresSubscription
 from common.bus.relay import Relay
@@ -26,6 +25,7 @@ from common.db.marks import Fenced
 from common.db.outbox import Row
 from common.db.tables import view_of
 from common.settings import Settings
+from tests.contract.memory_bus import MemoryBus
 from tests.contract.schemas import make_schema, settings_for
 
 GROUP = "readers"

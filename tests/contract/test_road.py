@@ -11,12 +11,12 @@ from structlog.testing import capture_logs
 
 from common import pipeline
 from common.alarms import Alarms
-from common.bus.memory import MemoryBus
 from common.bus.port import Mark, Message
 from common.contracts.ingest import CheckIn, Visit
 from common.db import marks
 from common.db.engine import Connection
 from common.telemetry import metrics
+from tests.contract.memory_bus import MemoryBus
 from tests.contract.mortal_postgres import MortalPostgres
 from tests.contract.road_stage import UNSAVED, Stage, key_of, neighbours, open_stage, part_of
 from tests.contract.waiting import until

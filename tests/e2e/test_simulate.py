@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from regulars.bench.olist_folder import Order, random_rows, write
 from regulars.olist import read
 from tests.e2e.commands import RUN_TIMEOUT_S, run, running
 from tests.olist import recompute
-from tests.unit.regulars.olist_folder import Order, random_rows, write
 
 AT = "2018-09-01T00:00:00-03:00"
 ORDERS = 20_000

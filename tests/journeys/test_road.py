@@ -9,7 +9,6 @@ import asyncpg
 import msgspec
 
 from common.bus.bell import Bell, wait
-from common.bus.memory import MemoryBus
 from common.clock import FrozenClock
 from common.contracts.envelope import Data, Decoder, Event, encode
 from common.contracts.ingest import OrderCancelled, OrderPaid, OrderPlaced, ShipmentDispatched, Tick
@@ -24,6 +23,7 @@ from common.shops import Shop
 from journeys.app import service
 from journeys.domain.enrollment import State
 from journeys.presets import load
+from tests.contract.memory_bus import MemoryBus
 from tests.laws.streams import CURRENCY, SHOP, START, event
 
 SERVICE = service(load({SHOP: Shop(SHOP, "Asia/Shanghai", CURRENCY, "zh-CN")}))

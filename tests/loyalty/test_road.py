@@ -10,7 +10,6 @@ import msgspec
 import pytest
 
 from common.bus.bell import Bell, wait
-from common.bus.memory import MemoryBus
 from common.bus.port import Mark
 from common.clock import FrozenClock
 from common.contracts.envelope import Data, Event, encode
@@ -26,6 +25,7 @@ from common.settings import Settings
 from loyalty import queries
 from loyalty.domain.account import Account
 from loyalty.store import project
+from tests.contract.memory_bus import MemoryBus
 from tests.laws.streams import CURRENCY, SHOP, START, event
 from tests.loyalty.conftest import SERVICE, Tell
 

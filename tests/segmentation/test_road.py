@@ -9,7 +9,6 @@ import asyncpg
 import msgspec
 
 from common.bus.bell import Bell, wait
-from common.bus.memory import MemoryBus
 from common.clock import FrozenClock
 from common.contracts.envelope import Data, Decoder, Event, encode
 from common.contracts.ingest import OrderCancelled, OrderPaid, OrderPlaced, Tick, Visit
@@ -24,6 +23,7 @@ from segmentation.app import service
 from segmentation.domain.lifecycle import Rules
 from segmentation.domain.segments import segment_id
 from segmentation.domain.state import Profile
+from tests.contract.memory_bus import MemoryBus
 from tests.laws.streams import CURRENCY, SHOP, START, event
 
 RULES = Rules(

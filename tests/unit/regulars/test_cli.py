@@ -8,8 +8,8 @@ import pytest
 import structlog
 from typer.testing import CliRunner
 
+from regulars.bench.olist_folder import Order, path_of, write
 from regulars.cli import app
-from tests.unit.regulars.olist_folder import Order, path_of, write
 
 
 @pytest.fixture(autouse=True)

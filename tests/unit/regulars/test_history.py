@@ -8,9 +8,9 @@ from msgspec.structs import replace
 
 from common.contracts.envelope import Data, Event, encode
 from ingest.domain.accept import Accepted, accept
+from regulars.bench.olist_folder import Order, Review, write
 from regulars.history import Cursor, lines
 from regulars.olist import read
-from tests.unit.regulars.olist_folder import Order, Review, write
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 UNTIL = datetime(2018, 9, 1, 3, tzinfo=UTC)

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from common.contracts.ingest import OrderPaid
 from common.shops import load_shops
 from regulars.answer import summary, write_customers
+from regulars.bench.olist_folder import Order, Review, write
 from regulars.olist import read
 from regulars.simulation import Simulation
 from tests.olist import recompute
-from tests.unit.regulars.olist_folder import Order, Review, write
 
 OPENED = datetime(2016, 10, 1)  # noqa: DTZ001 - the files tell naive local times
 AT = datetime.fromisoformat("2018-09-01T00:00:00-03:00")

@@ -1,4 +1,4 @@
-"""The bus in memory: for tests and for looking at what the port means."""
+"""The bus in memory: shows what the port means, and tests roads without a server."""
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping

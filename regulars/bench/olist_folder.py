@@ -1,4 +1,4 @@
-"""Hand-made folders of Olist files: a few orders and reviews, written as the real ones are (CRLF-free, quoted)."""
+"""Made-up folders of Olist files: orders and reviews, written as the real ones are (CRLF-free, quoted)."""
 
 import csv
 import random

@@ -1,0 +1,103 @@
+"""Each service's road, from a full bus to committed states and facts, in one process with that service alone."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+
+from common.contracts.envelope import Data, Event
+from common.contracts.topics import INGEST_EVENTS, Topic
+from common.db.engine import Connection, open_pool
+from common.service import Service
+from common.settings import Settings
+from common.shops import load_shops
+from journeys import app as journeys
+from journeys import presets as journeys_presets
+from loyalty import app as loyalty
+from loyalty import presets as loyalty_presets
+from notifier import app as notifier
+from regulars.bench import figures, road_stage
+from regulars.bench.figures import Figure
+from regulars.bench.received import customers_of, message_requests, shop_events
+from regulars.bench.road_bare import BareRoad, Work, work_of
+from regulars.bench.stage import Stage
+from regulars.services import Name
+from segmentation import app as segmentation
+from segmentation import presets as segmentation_presets
+
+EVENTS = 30_000
+ROUNDS = 3  # of ours and of the bare one in turn; the best of each counts
+CEILING = "ceiling: decode, read and write one row per customer, as many rows of its own and facts, a commit per batch"
+
+
+def services() -> tuple[Service[Any], ...]:
+    """Those that read the bus; notifier last, since its source is what journeys would have written."""
+    shops = load_shops()
+    return (
+        segmentation.service(segmentation_presets.load(shops)),
+        loyalty.service(loyalty_presets.load(shops)),
+        journeys.service(journeys_presets.load(shops)),
+        notifier.service(),
+    )
+
+
+async def measure(stage: Stage) -> list[Figure]:
+    """All services on PostgreSQL, then on Kafka."""
+    measured: list[Figure] = []
+    count = stage.amount(EVENTS)
+    async with stage.database() as database:
+        admin = await asyncpg.connect(database.dsn)
+        try:
+            events: dict[Topic, Sequence[Event[Data]]] = {INGEST_EVENTS: shop_events(count)}
+            await road_stage.fill(database, INGEST_EVENTS, events[INGEST_EVENTS])
+            on_kafka = database.settings.model_copy(update={"kafka": await stage.kafka()})
+            await road_stage.publish(on_kafka, INGEST_EVENTS)
+            for service in services():
+                (topic,) = service.reads
+                if topic not in events:
+                    events[topic] = message_requests(count)
+                    await road_stage.fill(database, topic, events[topic])
+                    await road_stage.publish(on_kafka, topic)
+                for bus, settings in (("postgres", database.settings), ("kafka", on_kafka)):
+                    ours, bare = await compare(admin, settings, service, events[topic])
+                    of = f"{len(events[topic]):,} events of {customers_of(events[topic]):,} customers"
+                    what = f"{service.name} from {bus}, {of}; best of {ROUNDS}; {CEILING}"
+                    measured.append(figures.rate(f"roads.{service.name}.{bus}", ours, "events/s", what, bare))
+        finally:
+            await admin.close()
+    return measured
+
+
+async def compare(
+    admin: asyncpg.Connection, settings: Settings, service: Service[Any], events: Sequence[Event[Data]]
+) -> tuple[float, float]:
+    """Events per second of ours and of the bare road, in turn, the best of each."""
+    ours: list[float] = []
+    bare: list[float] = []
+    name: Name = service.name  # type: ignore[assignment]  # they are the names of services
+    (topic,) = service.reads
+    for _ in range(ROUNDS):
+        await road_stage.clear(admin, name)
+        if settings.kafka:
+            await road_stage.rewind(settings.kafka, name, topic.name)
+        async with road_stage.counted(admin, name) as counts:
+            ours.append(road_stage.rate(await road_stage.run_road(settings, name, len(events))))
+        async with open_pool(settings, name) as pool, pool.acquire() as connection:
+            work = await work_of(connection, service, events, counts)
+            rows = await _rows(connection, work)
+            await road_stage.clear(admin, name)
+            road = BareRoad(connection, topic, work)
+            batch = settings.batch_max_messages
+            source = road.from_kafka(settings.kafka, batch) if settings.kafka else road.from_postgres(batch)
+            road_stage.quiet()
+            bare.append(road_stage.rate(await road.run(source)))
+            await source.aclose()
+            if rows != (done := await _rows(connection, work)):
+                raise AssertionError(f"{name}: ours left {rows} rows behind, the bare road {done}")
+    await road_stage.clear(admin, name)
+    return max(ours), max(bare)
+
+
+async def _rows(connection: Connection, work: Work) -> dict[str, int]:
+    tables = ["states", "outbox", *(own.table for own in work.own)]
+    return {table: await connection.fetchval(f"SELECT count(*) FROM {table}") for table in tables}
