@@ -11,7 +11,8 @@ from common.contracts.notifier import DeliveryAttempted, MessageFailed, MessageS
 from notifier import store
 from notifier.channels.port import Away, Deferred, Outcome, Outgoing, Refused, Sent
 from notifier.domain.render import Params, Text
-from notifier.sender import LONG_AGO, TRIES, Sender
+from notifier.sender import LONG_AGO, Sender
+from notifier.settlement import TRIES
 from notifier.wording import Wording
 from tests.notifier.conftest import NOON, Notifier, gift, sms
 
@@ -19,6 +20,7 @@ THE_LEASE_IS_OVER = "UPDATE messages SET claimed_at = claimed_at - interval '121
 THE_PAUSE_IS_OVER = "UPDATE messages SET due_at = now() WHERE status = 'pending'"
 
 
+WAITING = 300  # messages, so many that each sender goes several rounds
 FOR_EVER_S = 3_600.0  # longer than any pause of a way
 
 
@@ -74,7 +76,7 @@ async def test_a_crash_after_the_mailbox_leaves_one_letter(notifier: Notifier) -
     sender = notifier.sender()
     async with notifier.pool.acquire() as connection:
         claimed = await store.claim(connection, 10, LONG_AGO)
-    outgoing, others = await sender._prepare(claimed)
+    outgoing, others = await sender._preparation.of(claimed)
     assert (await sender._mailbox.send(outgoing), others) == ([Sent()], {})
     await notifier.pool.execute(THE_LEASE_IS_OVER)
     assert await notifier.told(1, notifier.sender().run) == [MessageSent("k1", "sms", "payment_reminder", "1h")]
@@ -277,16 +279,16 @@ async def test_the_vault_is_asked_once_for_a_batch(notifier: Notifier) -> None:
 
 
 async def test_two_senders_share_the_work(notifier: Notifier) -> None:
-    notifier.vault.people = {f"c{n}": {"phone": "13800131234"} for n in range(300)}
-    for number in range(300):
+    notifier.vault.people = {f"c{n}": {"phone": "13800131234"} for n in range(WAITING)}
+    for number in range(WAITING):
         await notifier.ask(sms("k"), customer=f"c{number}")
-    await notifier.waiting(300)
+    await notifier.waiting(WAITING)
     one, two = Fake(), Fake()
-    await asyncio.gather(*(notifier.sender(mailbox=fake).round() for fake in (one, two, one, two)))
+    await asyncio.gather(*(notifier.sender(mailbox=fake).round() for fake in (one, two) * 4))
     sent = [message.customer_id for message in one.got + two.got]
-    assert len(sent) == len(set(sent)) == 300
+    assert len(sent) == len(set(sent)) == WAITING
     assert set(await notifier.rows("status")) == {("sent",)}
-    assert len(await notifier.reports()) == 300
+    assert len(await notifier.reports()) == WAITING
 
 
 @dataclass

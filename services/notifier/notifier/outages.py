@@ -12,6 +12,7 @@ import structlog
 from common.retry import FOREVER, Retry
 from notifier.channels.port import Away, Deferred, Outcome, Refused, Sent
 
+VAULT = "vault"  # all that leaves needs an address, so with the vault every way is closed
 PAUSE = Retry(first_ms=1_000, factor=2.0, max_ms=60_000, max_tries=FOREVER)  # of a way, as often as it was found closed
 
 log = structlog.get_logger()

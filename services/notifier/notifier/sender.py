@@ -14,7 +14,6 @@ with the same key. Names and addresses live in memory only, from 2 to 3.
 import asyncio
 import time
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -22,49 +21,34 @@ import structlog
 
 from common.bus.bell import Bell, wait
 from common.clock import Clock
-from common.contracts.envelope import Data, Event
 from common.contracts.ingest import Channel as ChannelName
-from common.contracts.notifier import DeliveryAttempted
 from common.contracts.topics import NOTIFIER_WORK, REQUESTS
 from common.db import outbox
 from common.db.engine import is_outside
-from common.ids import derived_id
 from common.retry import FOREVER, Retry
 from common.settings import Settings
 from common.shops import Shop
 from notifier import store
-from notifier.channels.port import Away, Channel, Deferred, Outcome, Outgoing, Refused, Sent
-from notifier.contacts import FIELDS, NOBODY, Contact, Contacts, VaultAway
-from notifier.domain.render import Text, Unrenderable, sms_text
-from notifier.outages import Outages
+from notifier.channels.port import Channel, Outgoing, Sent
+from notifier.contacts import Contacts
+from notifier.outages import VAULT, Outages
+from notifier.preparation import Preparation
+from notifier.settlement import TRIES, Attempt, report, settled
 from notifier.store import Claimed, Key, Recovered, Settled
 from notifier.wording import Wording
 
-BATCH_MAX_MESSAGES = 200
+BATCH_MAX_MESSAGES = 50  # as many are in doubt when a sender dies with them in hand
 LEASE_S = 120  # longer than any round takes: see the bounds of contacts and channels/smtp
 RECOVER_EVERY_S = 10.0
 STOP_S = 3.0  # for the round under way when we are told to stop
-# Of one message: after 1 s, 4 s, 16 s ... at most 5 min apart, together about half an hour.
-TRIES = Retry(first_ms=1_000, factor=4.0, max_ms=300_000, max_tries=10, jitter=0.2)
 # Of an idle sender: soon after the bell, since the road has yet to decide what journeys asked for, then rarely.
 LOOK = Retry(first_ms=10, factor=2.0, max_ms=1_000, max_tries=FOREVER)
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)  # before anything is due
 LATE_COMMIT = timedelta(seconds=60)  # a row may become visible so long after the moment it is due from
-VAULT = "vault"  # all that leaves needs an address, so with the vault every way is closed
 LEAVE_BY: tuple[ChannelName, ...] = ("sms", "email")  # all others are told where they are read
 CRASHED = "its sender did not come back"
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Unaddressed:
-    """There is nothing to send the message to."""
-
-    reason: str
-
-
-Attempt = Outcome | Unaddressed
 
 
 class Sender:
@@ -82,11 +66,12 @@ class Sender:
         clock: Clock,
         bell: Bell,
     ) -> None:
-        self._pool, self._wording, self._contacts, self._shops = pool, wording, contacts, shops
-        self._mailbox = mailbox
+        self._pool, self._mailbox, self._clock, self._bell = pool, mailbox, clock, bell
         self._ways: dict[ChannelName, Channel] = {} if smtp is None else {"email": smtp}  # all others: the mailbox
         self._outages = Outages()
-        self._signature, self._clock, self._bell = settings.sms_signature, clock, bell
+        self._preparation = Preparation(
+            contacts, self._outages, wording, shops, settings.sms_signature, frozenset(self._ways), clock
+        )
         self._floor = LONG_AGO
         self._recovered_at = float("-inf")
         self._fault: str | None = None
@@ -144,7 +129,7 @@ class Sender:
 
     async def _send(self, claimed: Sequence[Claimed]) -> None:
         """Each channel on its own: what one of them raises leaves its messages to their lease, and no others."""
-        outgoing, attempts = await self._prepare(claimed)
+        outgoing, attempts = await self._preparation.of(claimed)
         await self._settle(claimed, attempts)
         raised: list[Exception] = []
         for channel in LEAVE_BY:
@@ -163,78 +148,13 @@ class Sender:
         if raised:
             raise raised[0]
 
-    async def _prepare(self, claimed: Sequence[Claimed]) -> tuple[list[Outgoing], dict[Key, Attempt]]:
-        """The messages ready to leave, and what became of all others."""
-        outgoing: list[Outgoing] = []
-        attempts: dict[Key, Attempt] = {}
-        contacts = await self._ask_vault(claimed)
-        for message in claimed:
-            known = contacts[message.shop_id]
-            if isinstance(known, Away):
-                attempts[message.key] = known
-                continue
-            try:
-                ready = self._render(message, known.get(message.customer_id, NOBODY))
-            except Exception as error:  # noqa: BLE001 - of this message alone; its text may hold a name
-                log.warning("a message cannot be rendered", template=message.template, error=type(error).__name__)
-                ready = Refused(f"it cannot be rendered: {type(error).__name__}")
-            if isinstance(ready, Outgoing):
-                outgoing.append(ready)
-            else:
-                attempts[message.key] = ready
-        return outgoing, attempts
-
-    async def _ask_vault(self, claimed: Sequence[Claimed]) -> dict[str, Mapping[str, Contact] | Away]:
-        found: dict[str, Mapping[str, Contact] | Away] = {}
-        for shop_id in {message.shop_id for message in claimed}:
-            customers = list({message.customer_id for message in claimed if message.shop_id == shop_id})
-            try:
-                found[shop_id] = await self._contacts.of(shop_id, customers, FIELDS)
-            except VaultAway as error:
-                found[shop_id] = Away(str(error))
-        self._outages.learn(VAULT, [known if isinstance(known, Away) else Sent() for known in found.values()])
-        return found
-
-    def _render(self, message: Claimed, contact: Contact) -> Outgoing | Attempt:
-        shop = self._shops.get(message.shop_id)
-        if shop is None:
-            return Refused("the shop is not among those of this system")
-        field = "email" if message.channel == "email" else "phone"
-        to, name = contact.get(field, "").strip(), contact.get("name", "").strip()
-        if not to:
-            return Unaddressed(f"no {field}")
-        try:
-            kept = self._wording.render(shop.locale, message.template, message.params, self._signature)
-            text = kept
-            if message.channel == "email":
-                if not kept.subject:
-                    return Refused(f"template {message.template!r} has no subject, an e-mail needs one")
-                if "email" in self._ways and name:
-                    text = self._wording.render(shop.locale, message.template, message.params, self._signature, name)
-            else:
-                kept = text = Text(None, sms_text(kept, self._signature))
-        except Unrenderable as error:
-            return Refused(str(error))
-        return Outgoing(
-            shop_id=message.shop_id,
-            customer_id=message.customer_id,
-            message_key=message.message_key,
-            channel=message.channel,
-            to=to,
-            name=name,
-            text=text,
-            kept=kept,
-            locale=shop.locale,
-            at=self._clock.now(),
-        )
-
     async def _settle(self, claimed: Sequence[Claimed], attempts: Mapping[Key, Attempt]) -> None:
         """Those that something became of."""
         if not attempts:
             return
         at = self._clock.now()
         rows = {
-            message.key: self._settled(message, attempts[message.key], at)
+            message.key: settled(message, attempts[message.key], at, self._outages.pause_s((message.channel, VAULT)))
             for message in claimed
             if message.key in attempts
         }
@@ -243,17 +163,9 @@ class Sender:
             await self._report(connection, [rows[k] for k in sorted(still_ours) if rows[k].status != "pending"])
         self._bell.ring(NOTIFIER_WORK.name)
 
-    def _settled(self, message: Claimed, attempt: Attempt, at: datetime) -> Settled:
-        if isinstance(attempt, Away):  # the claim is given back, and was no try
-            pause_s = self._outages.pause_s((message.channel, VAULT))
-            return Settled(*message.key, message.claims, message.tries - 1, "pending", attempt.reason, None, pause_s)
-        status, reason, pause_s = _verdict(message, attempt)
-        sent_at = at if status == "sent" else None
-        return Settled(*message.key, message.claims, message.tries, status, reason, sent_at, pause_s)
-
     async def _report(self, connection: asyncpg.pool.PoolConnectionProxy, rows: Sequence[Settled | Recovered]) -> None:
         at = self._clock.now()
-        await outbox.write(connection, [outbox.row(NOTIFIER_WORK.name, _event(row, at)) for row in rows])
+        await outbox.write(connection, [outbox.row(NOTIFIER_WORK.name, report(row, at)) for row in rows])
 
 
 async def _to_its_end(one_round: Coroutine[None, None, int]) -> int:
@@ -269,40 +181,3 @@ async def _to_its_end(one_round: Coroutine[None, None, int]) -> int:
 
 def _key(message: Outgoing) -> Key:
     return message.shop_id, message.customer_id, message.message_key
-
-
-def _verdict(message: Claimed, attempt: Sent | Refused | Deferred | Unaddressed) -> tuple[str, str | None, float]:
-    """Status, reason, and for a message that is tried again the pause before it, in seconds."""
-    match attempt:
-        case Sent():
-            return "sent", None, 0.0
-        case Refused(reason):
-            return "failed", reason, 0.0
-        case Unaddressed(reason):
-            return "suppressed", reason, 0.0
-        case Deferred(reason, in_doubt):
-            said = store.IN_DOUBT + reason if in_doubt else reason
-            if in_doubt and message.guarantee == store.AT_MOST_ONCE:
-                return "failed", said, 0.0
-            pause_s = TRIES.next(message.tries, "/".join(message.key))
-            if pause_s is None:
-                return "failed", f"{said} (given up after {message.tries} tries)", 0.0
-            return "pending", said, pause_s
-
-
-def _event(row: Settled | Recovered, at: datetime) -> Event[Data]:
-    """The report on the claim: the same claim never gives two."""
-    key: Key = (row.shop_id, row.customer_id, row.message_key)
-    assert row.status in {"sent", "failed", "suppressed"}
-    data = DeliveryAttempted(row.message_key, row.status, row.reason)  # type: ignore[arg-type]  # just looked at
-    return Event(
-        specversion="1.0",
-        id=derived_id(DeliveryAttempted.TYPE, *key, str(row.claims)),
-        source="regulars/notifier",
-        type=data.TYPE,
-        shop_id=row.shop_id,
-        customer_id=row.customer_id,
-        occurred_at=at,
-        received_at=at,
-        data=data,
-    )
