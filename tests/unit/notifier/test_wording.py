@@ -85,9 +85,32 @@ def test_check_says_why_or_nothing() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "good", "bad"),
+    [
+        ("{{ a | money: c }}", {"a": 1, "c": "CNY"}, {"a": "1", "c": "CNY"}),
+        ("{{ a | money: c }}", {"a": 1, "c": "CNY"}, {"a": 1}),
+        ("{% if a > 1 %}{{ b }}{% endif %}no", {"a": 1}, {"a": 2}),
+        ("{{ 10 | divided_by: a }}", {"a": 1}, {"a": 0}),
+    ],
+)
+def test_a_verdict_is_never_that_of_other_parameters(
+    tmp_path: Path, text: str, good: dict[str, str | int], bad: dict[str, str | int]
+) -> None:
+    """Whether it is remembered or not: in both orders, and twice."""
+
+    def fails(folder: str, params: dict[str, str | int]) -> bool:
+        request = MessageRequested("k", "j", "s", "in_app", "transactional", "t", params)
+        return wordings[folder].check(request) is not None
+
+    wordings = {name: load(write(tmp_path / name, {"en/t.liquid": text})) for name in ("one", "two")}
+    assert [fails("one", params) for params in (good, bad, good, bad)] == [False, True, False, True]
+    assert [fails("two", params) for params in (bad, good, bad, good)] == [True, False, True, False]
+
+
 def write(folder: Path, files: dict[str, str]) -> Path:
     for name, text in files.items():
-        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
     return folder
 

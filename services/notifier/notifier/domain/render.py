@@ -17,6 +17,7 @@ class Template:
 
     subject: Fill | None
     body: Fill
+    plain: bool  # whether names and types of the parameters alone decide if it can be filled
 
 
 @dataclass(frozen=True, slots=True)
