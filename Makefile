@@ -65,6 +65,10 @@ kafka: $(DEV) ## start a real Apache Kafka broker without Docker, for `regulars 
 olist: $(DEV) ## the whole Olist history four ways must agree; OLIST=folder with the CSV files (default data/olist)
 	@exec $(PY) -m tests.olist.check "$(OLIST)" $(ARGS)
 
+.PHONY: chaos
+chaos: $(DEV) ## kill, pause and cut everything at random while events go in: nothing may be lost; ARGS="--seed 7"
+	@exec $(PY) -m tests.chaos $(if $(wildcard $(OLIST)),--olist "$(OLIST)") $(ARGS)
+
 .PHONY: documents
 documents: $(DEV) ## write docs/events and the boards anew; refuses to break what has been published
 	$(PY) -m regulars.event_documents docs/events

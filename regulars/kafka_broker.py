@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -177,10 +178,15 @@ class Node:
     port: int
     controller_port: int
     folder: Path
+    front: int | None = None  # the port that others are told to come to, if something stands in front of the node
 
     @property
     def address(self) -> str:
         return f"{HOST}:{self.port}"
+
+    @property
+    def advertised(self) -> str:
+        return f"{HOST}:{self.front or self.port}"
 
 
 def properties(node: Node, nodes: list[Node]) -> str:
@@ -189,6 +195,7 @@ def properties(node: Node, nodes: list[Node]) -> str:
     return f"""process.roles=broker,controller
 node.id={node.id}
 listeners=PLAINTEXT://{node.address},CONTROLLER://{HOST}:{node.controller_port}
+advertised.listeners=PLAINTEXT://{node.advertised}
 controller.listener.names=CONTROLLER
 controller.quorum.voters={",".join(f"{each.id}@{HOST}:{each.controller_port}" for each in nodes)}
 log.dirs=data
@@ -213,7 +220,8 @@ class KafkaCluster:
     """A running cluster. Nodes are numbered from 1; `bootstrap` names all of them, also those that are down."""
 
     def __init__(self, java: Path, jars: Path, nodes: list[Node], *, temporary: Path | None) -> None:
-        self.bootstrap = ",".join(node.address for node in nodes)
+        self.bootstrap = ",".join(node.advertised for node in nodes)
+        self.ports = {node.id: node.port for node in nodes}
         self._nodes = {node.id: node for node in nodes}
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._temporary = temporary
@@ -223,9 +231,11 @@ class KafkaCluster:
         self._java = [str(java), *flags, "-Dlog4j2.level=WARN", "-cp", f"{jars}/*"]
 
     @classmethod
-    async def start(cls, nodes: int = 1, folder: Path | None = None) -> Self:
+    async def start(cls, nodes: int = 1, folder: Path | None = None, fronts: Sequence[int] = ()) -> Self:
         """Start `nodes` nodes and return when all serve; a folder that is given is kept, and can be started again.
 
+        `fronts` are ports, one for each node, at which something of the caller's passes on to `ports`: clients, and the
+        nodes among themselves, come that way.
         KafkaUnavailable: it can't be had here. KafkaFailed: it didn't come up. Call it in a thread that lives as long
         as the brokers shall: to Linux, the parent of a process is the thread that started it.
         """
@@ -234,7 +244,10 @@ class KafkaCluster:
         java, jars = await asyncio.to_thread(provide)
         ports = _free_ports(2 * nodes)
         home = (folder or Path(tempfile.mkdtemp(prefix="regulars-kafka-"))).absolute()
-        members = [Node(n + 1, ports[2 * n], ports[2 * n + 1], home / f"node-{n + 1}") for n in range(nodes)]
+        members = [
+            Node(n + 1, ports[2 * n], ports[2 * n + 1], home / f"node-{n + 1}", fronts[n] if fronts else None)
+            for n in range(nodes)
+        ]
         cluster = cls(java, jars, members, temporary=None if folder else home)
         try:
             for node in members:
@@ -257,6 +270,14 @@ class KafkaCluster:
         """Kill a node the hard way (SIGKILL): nothing is flushed, nobody is told."""
         self._processes[node].kill()
         await self._end(node, STOP_DEADLINE_S)
+
+    def pause(self, node: int) -> None:
+        """Stop a node where it stands (SIGSTOP): to the others it is gone, but it may come back as if nothing was."""
+        self._processes[node].send_signal(signal.SIGSTOP)
+
+    def resume(self, node: int) -> None:
+        """Let a paused node go on (SIGCONT)."""
+        self._processes[node].send_signal(signal.SIGCONT)
 
     async def restart(self, node: int) -> None:
         """Start a node again, on its ports and with its data, after ending it if it runs; returns when it serves."""

@@ -25,18 +25,32 @@ POLL_S = 0.1
 class Process:
     """One service in its process; `restart` after a kill takes the same command again."""
 
-    def __init__(self, name: str, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(self, name: str, environment: Mapping[str, str], log: Path, *command: str) -> None:
+        """`command` is what Python is to run instead of `-m <name> serve`."""
         self.name, self.log = name, log
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._environment = {**environment, "REGULARS_PORT": str(self.port)}
+        self.environment = {**environment, "REGULARS_PORT": str(self.port)}
+        self._command = command or ("-m", name, "serve")
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """`python -m <name> serve`."""
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", self.name, "serve"]
-            self._process = subprocess.Popen(command, env={**os.environ, **self._environment}, stdout=log, stderr=log)
+            command = [sys.executable, *self._command]
+            self._process = subprocess.Popen(command, env={**os.environ, **self.environment}, stdout=log, stderr=log)
+
+    @property
+    def ended(self) -> int | None:
+        """How it ended; None while it runs."""
+        assert self._process is not None
+        return self._process.poll()
+
+    async def kill(self) -> None:
+        """SIGKILL; returns when it is gone."""
+        assert self._process is not None
+        self._process.kill()
+        await asyncio.to_thread(self._process.wait)
 
     def send(self, number: signal.Signals) -> None:
         """Signals the process."""
@@ -93,7 +107,7 @@ async def five_processes(
     }
     processes: dict[str, Process] = {name: Process(name, environment, folder / f"{name}.log") for name in NAMES}
     for process in processes.values():
-        process._environment["REGULARS_INGEST_URL"] = processes["ingest"].url
+        process.environment["REGULARS_INGEST_URL"] = processes["ingest"].url
         process.start()
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -104,6 +118,6 @@ async def five_processes(
         await asyncio.gather(*(process.stop() for process in processes.values()))
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])

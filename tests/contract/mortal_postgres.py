@@ -1,10 +1,13 @@
 """A PostgreSQL of a test's own, to be killed and started again."""
 
+import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
 from regulars.embedded_postgres import EmbeddedPostgres
+from regulars.embedded_postgres.server import SOCKET_NAME
 
 # The disk may forget with the power, which stays on here; what is committed must outlive a kill.
 SETTINGS = {"synchronous_commit": "on"}
@@ -16,6 +19,7 @@ class MortalPostgres:
     def __init__(self, folder: Path, server: EmbeddedPostgres) -> None:
         self._folder, self._server = folder, server
         self.dsn = server.dsn()
+        self.socket = server.data / SOCKET_NAME  # a folder of ours is short enough for it
 
     @classmethod
     async def born(cls) -> "MortalPostgres":
@@ -25,6 +29,12 @@ class MortalPostgres:
 
     async def kill(self) -> None:
         """As a crash would: nothing is written, nobody is told."""
+        await self._server.kill()
+
+    async def stop_at_once(self) -> None:
+        """PostgreSQL's own immediate stop: its processes are told to drop everything."""
+        os.kill(self._server.pid, signal.SIGQUIT)
+        await self._server.ended()
         await self._server.kill()
 
     async def start(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 import uvicorn
+from aiokafka.errors import KafkaError
 from fastapi import APIRouter
 
 from common.bus.bell import Bell
@@ -158,7 +159,7 @@ def main(name: str, opener: Opener) -> None:
             asyncio.run(migrate(settings, (name,)))
         else:
             asyncio.run(_serve(build_house(settings), name, opener))
-    except (SettingsError, ValueError, OSError) as error:  # what whoever runs it can mend
+    except (SettingsError, ValueError, OSError, KafkaError) as error:  # what whoever runs it can mend
         sys.exit(f"{name}: {error}")
 
 

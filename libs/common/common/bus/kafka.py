@@ -27,6 +27,9 @@ REBALANCE_PATIENCE_S = 0.5  # on top of a poll's own time: aiokafka would wait f
 STOP_TIMEOUT_S = 5.0  # aiokafka may wait for a broker that is gone
 MAX_POLL_INTERVAL_MS = 60_000
 REQUEST_TIMEOUT_MS = 20_000
+# How long a reader may take a broker for the leader that it no longer is. aiokafka asks again by itself when a fetch is
+# refused, but not when a look-up of offsets is: and while one such waits, it fetches nothing from that broker.
+METADATA_MAX_AGE_MS = 5_000
 MESSAGE_MAX_BYTES = 2_000_000
 
 log = structlog.get_logger()
@@ -67,6 +70,7 @@ class KafkaBus:
             heartbeat_interval_ms=self._session_timeout_ms // 3,
             max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
             max_partition_fetch_bytes=MESSAGE_MAX_BYTES,
+            metadata_max_age_ms=METADATA_MAX_AGE_MS,
             partition_assignment_strategy=(RangePartitionAssignor,),
         )
         subscription = KafkaSubscription(consumer, load_marks)

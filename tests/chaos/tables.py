@@ -1,0 +1,156 @@
+"""What is compared: every table of every service, without what only says when and how often something was tried.
+
+Left out because it is physical: transaction and row ids, `part` (it follows from the key), times of notifier's attempts
+(`due_at`, `claimed_at`, `claims`, `tries`), and whatever is stamped with the moment at which a report of the sender
+came in, since reports and requests reach a customer by two topics, whose order is nobody's to promise.
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from notifier.domain.state import MAX_SETTLED
+from notifier.store import IN_DOUBT
+from regulars.services import NAMES
+from tests.chaos.compare import Differences, Row, compare
+
+PREFETCH = 5_000
+CONSUMERS = tuple(name for name in NAMES if name != "ingest")
+BY_KEY = 'ORDER BY key COLLATE "C", value COLLATE "C"'
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """`sql` gives `key` (an array of text) and `value` (text); `plain` takes out of a value what is physical."""
+
+    name: str
+    sql: str
+    plain: Callable[[str], str] = str
+
+
+def _same(name: str, sql: str, plain: Callable[[str], str] = str) -> Table:
+    return Table(name, f"SELECT key, value FROM ({sql}) AS rows {BY_KEY}", plain)
+
+
+def _facts(owner: str) -> Table:
+    """Ticks are told to partitions, not to customers. The body is all of the event, its id and its times."""
+    return _same(
+        f"{owner}: facts",
+        "SELECT ARRAY[topic, key, coalesce(convert_from(body, 'UTF8')::json ->> 'id', '')] AS key,"
+        f" convert_from(body, 'UTF8') AS value FROM {owner}.outbox WHERE key <> ''",
+    )
+
+
+def _whole(name: str, table: str, *key: str) -> Table:
+    return _same(name, f"SELECT ARRAY[{', '.join(key)}]::text[] AS key, row_to_json(t)::text AS value FROM {table} t")
+
+
+def _of_notifier(text: str) -> str:
+    """A state of notifier. The last ones settled stand in the order of the reports, and more than fit are forgotten."""
+    stored: dict[str, Any] = json.loads(text)
+    del stored["at"]
+    state = stored["state"]
+    for message in (*state.get("pending", ()), *state.get("settled", ())):
+        del message["requested_at"]
+    settled = sorted(state.pop("settled", ()), key=lambda message: message["number"])
+    if len(settled) < MAX_SETTLED:
+        state["settled"] = settled
+    return json.dumps(stored, sort_keys=True)
+
+
+def _of_report(text: str) -> str:
+    """An event that tells what became of a message: its id names the attempt, its times are the attempt's."""
+    event = json.loads(text)
+    return json.dumps({name: event[name] for name in ("type", "subject", "shopid", "data")}, sort_keys=True)
+
+
+TABLES: tuple[Table, ...] = (
+    _whole("ingest: seen", "ingest.seen", "shop_id", "source", "id"),
+    # What is sealed differs every time it is sealed; the index is the same under the same master key.
+    _same(
+        "ingest: vault",
+        "SELECT ARRAY[shop_id, customer_id, field] AS key, coalesce(encode(blind_index, 'hex'), '') AS value"
+        " FROM ingest.vault",
+    ),
+    *(_facts(name) for name in NAMES if name != "notifier"),
+    *(
+        _same(
+            f"{name}: states and timers",
+            "SELECT ARRAY[shop_id, customer_id] AS key, body::text || ' wakes ' || coalesce(wake_at::text, 'never')"
+            f" AS value FROM {name}.states",
+        )
+        for name in CONSUMERS
+        if name != "notifier"
+    ),
+    *(
+        _same(
+            f"{name}: dead letters",
+            "SELECT ARRAY[topic, key] AS key, convert_from(body, 'UTF8') || path || reason AS value"
+            f" FROM {name}.dead_letters",
+        )
+        for name in NAMES
+    ),
+    _whole("segmentation: memberships", "segmentation.memberships", "shop_id", "customer_id"),
+    _whole("journeys: enrollments", "journeys.enrollments", "shop_id", "customer_id", "journey", "enrollment"),
+    _whole("loyalty: postings", "loyalty.postings", "shop_id", "customer_id", "posting_id"),
+    _whole("loyalty: accounts", "loyalty.accounts", "shop_id", "customer_id"),
+)
+
+IN_DOUBT_KEYS = f"""
+SELECT shop_id, customer_id, message_key FROM notifier.messages
+WHERE status = 'failed' AND guarantee = 'at most once' AND starts_with(reason, '{IN_DOUBT}')
+"""
+_NOTIFIER = (
+    _same(
+        "notifier: states",
+        "SELECT ARRAY[shop_id, customer_id] AS key, body::text AS value FROM notifier.states",
+        _of_notifier,
+    ),
+    _same(
+        "notifier: messages",
+        """SELECT ARRAY[shop_id, customer_id, message_key] AS key, json_build_object('number', number, 'channel',
+        channel, 'purpose', purpose, 'guarantee', guarantee, 'journey', journey, 'step', step, 'template', template,
+        'params', params, 'status', status, 'reason', reason)::text AS value FROM notifier.messages""",
+    ),
+    _same(
+        "notifier: mailbox",
+        """SELECT ARRAY[shop_id, customer_id, message_key] AS key, json_build_array(channel, to_masked, subject,
+        body)::text AS value FROM notifier.mailbox WHERE channel = 'sms'""",
+    ),
+    _same(
+        "notifier: facts",
+        """SELECT ARRAY[topic, key, coalesce(convert_from(body, 'UTF8')::json -> 'data' ->> 'message_key', '')] AS key,
+        convert_from(body, 'UTF8') AS value FROM notifier.outbox""",
+        _of_report,
+    ),
+)
+
+
+async def compare_all(got: asyncpg.Connection, wanted: asyncpg.Connection) -> list[Differences]:
+    """Table by table. A message that is in doubt here and was sent there may be so: its row, and the facts that tell
+    of it, are held against neither side."""
+    doubt = {tuple(row) for row in await got.fetch(IN_DOUBT_KEYS)}
+    doubt -= {tuple(row) for row in await wanted.fetch(IN_DOUBT_KEYS)}
+    found = [await compare(table.name, rows(got, table), rows(wanted, table)) for table in TABLES]
+    return found + [
+        await compare(table.name, _sure(rows(got, table), doubt), _sure(rows(wanted, table), doubt))
+        for table in _NOTIFIER
+    ]
+
+
+async def rows(connection: asyncpg.Connection, table: Table) -> AsyncIterator[Row]:
+    """The table's rows in the order of their keys, few at a time."""
+    async with connection.transaction():
+        async for key, value in connection.cursor(table.sql, prefetch=PREFETCH):
+            yield Row(tuple(key), table.plain(value))
+
+
+async def _sure(found: AsyncIterator[Row], doubt: set[tuple[str, ...]]) -> AsyncIterator[Row]:
+    """Without messages in doubt: told in rows by shop, customer and key, in facts by topic, shop/customer and key."""
+    async for row in found:
+        shop_and_customer = tuple(row.key[1].split("/", 1)) if "." in row.key[0] else row.key[:2]
+        if (*shop_and_customer, row.key[-1]) not in doubt:
+            yield row
