@@ -14,7 +14,7 @@ from common.clock import RealClock
 from common.contracts.envelope import Rejection
 from common.settings import Settings
 from ingest.domain.accept import Accepted, Personal
-from ingest.flusher import EDGE, Flusher
+from ingest.flusher import EDGE, LANES, Flusher
 from ingest.vault import Vault
 from tests.ingest.conftest import (
     MASTER_KEY,
@@ -40,8 +40,10 @@ async def test_what_is_full_says_so(fresh_database: str, keys: Keys, admin: asyn
         transaction = admin.transaction()
         await transaction.start()
         await admin.execute(HOLD)
-        under_way = tasks.create_task(post("under-way", 1))
-        await until_blocked(admin)
+        under_way = []
+        for lane in range(LANES):
+            under_way.append(tasks.create_task(post(f"under-way{lane}", 1)))
+            await until_blocked(admin, lane + 1)
         waiting = tasks.create_task(post("waiting", 8))
         await until_waiting(flusher, 8)
         refused = await post("refused", 3)
@@ -51,12 +53,12 @@ async def test_what_is_full_says_so(fresh_database: str, keys: Keys, admin: asyn
         fits = tasks.create_task(post("fits", 2))
         await until_waiting(flusher, 10)
         await transaction.rollback()
-        assert {(await sent).status_code for sent in (under_way, waiting, fits)} == {202}
+        assert {(await sent).status_code for sent in (*under_way, waiting, fits)} == {202}
         # More than the whole queue holds goes through when nothing else waits: it could never be sent otherwise.
         assert (await post("large", 25)).json()["accepted"] == 25
         assert (await post("refused", 3)).status_code == 202
         assert flusher.ready() is None
-        assert len(await ids(pool)) == 1 + 1 + 8 + 2 + 25 + 3
+        assert len(await ids(pool)) == 1 + LANES + 8 + 2 + 25 + 3
 
 
 async def test_a_sender_that_goes_away_wedges_nobody(pool: asyncpg.Pool, settings: Settings) -> None:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from common.house import House, Part
 from ingest.api import Intake, router
-from ingest.flusher import Flusher
+from ingest.flusher import LANES, Flusher
 from ingest.vault import Vault
 
 
@@ -22,5 +22,5 @@ async def open_service(house: House) -> AsyncIterator[Part]:
             await vault.check(connection)
         flusher = Flusher(pool, vault, house.clock, settings, house.bell)
         intake = Intake(flusher, vault, house.clock, house.shops, settings.body_max_bytes)
-        loops = (flusher.run, *house.relays(pool, "ingest"))
+        loops = (*[flusher.run] * LANES, *house.relays(pool, "ingest"))
         yield Part("ingest", pool, router(pool, intake, vault), loops, flusher.ready)

@@ -1,13 +1,13 @@
 """Group commit: what concurrent requests bring is written in one transaction, and answered when it is durable.
 
-The watermark rests on one order. A flush first takes its transaction id X and only then stamps `received_at`; a tick
-reads its time W first and takes its id Y after. The outbox is read in the order of ids, below the oldest open one.
-So when a tick is read, everything with a lower id has been read, and whatever has a higher id was stamped after W:
-nothing received before W can still come. No ingest process needs to know of another.
+The watermark rests on one order. A flush first takes its transaction id X (with its first write) and only then stamps
+`received_at`; a tick reads its time W first and takes its id Y after. The outbox is read in the order of ids, below the
+oldest open one. So when a tick is read, everything with a lower id has been read, and whatever has a higher id was
+stamped after W: nothing received before W can still come. No ingest process needs to know of another, nor one lane of
+the other.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from time import monotonic
@@ -34,6 +34,7 @@ from ingest.vault import Vault
 
 log = structlog.get_logger()
 
+LANES = 2  # more make the flushes smaller and win nothing
 TICKS_KEPT = 300  # of one process; a reader needs the newest alone
 EDGE = "edge"  # the source of ticks, and where the dead letters of refused events stand
 EDGE_HISTORIC = "edge.historic"  # of those that an import brought: they must never come back as news
@@ -56,7 +57,7 @@ class Submission:
 
 
 class Flusher:
-    """One flush at a time: while it is under way, the next one gathers."""
+    """Lanes with a flush at a time in each: while one waits for the disk, another writes, and the next one gathers."""
 
     def __init__(self, pool: asyncpg.Pool, vault: Vault, clock: Clock, settings: Settings, bell: Bell) -> None:
         self._pool, self._vault, self._clock, self._settings, self._bell = pool, vault, clock, settings, bell
@@ -65,7 +66,7 @@ class Flusher:
         self._arrived = asyncio.Event()
         self._latest = datetime.min.replace(tzinfo=UTC)
         self._ticked_at = 0.0
-        self._ticks: deque[str] = deque(maxlen=TICKS_KEPT)  # transactions that wrote those still standing
+        self._ticks: list[str] = []  # transactions that wrote those still standing, oldest first
         self._fault: str | None = None
 
     def ready(self) -> str | None:
@@ -85,7 +86,7 @@ class Flusher:
         return await submission.done
 
     async def run(self) -> None:
-        """Flushes until cancelled; a failed flush fails its requests, and their senders send them again."""
+        """One lane: flushes until cancelled; a failed flush fails its requests, and their senders send them again."""
         while True:
             busy = bool(self._waiting)
             wait_ms = self._settings.tick_ms if busy else self._settings.tick_idle_ms
@@ -93,7 +94,9 @@ class Flusher:
             if not busy and left_s > 0:
                 await wait(self._arrived, left_s)
                 continue
-            await self._settle(self._take(), tick=left_s <= 0)
+            if tick := left_s <= 0:
+                self._ticked_at = monotonic()
+            await self._settle(self._take(), tick)
             if self._fault is not None:
                 await wait(self._arrived, self._settings.tick_ms / 1000)
 
@@ -145,19 +148,18 @@ class Flusher:
                 by_key.setdefault(store.key_of(accepted.event), accepted)
         letters = [letter for submission in batch for letter in submission.letters]
         async with self._pool.acquire() as connection, connection.transaction():
-            xid = await connection.fetchval(store.TAKE_TRANSACTION_ID)
+            xid = await connection.fetchval(store.TAKE_TRANSACTION_ID) if tick else None
+            fresh = await store.remember(connection, list(by_key))  # none of them without a transaction id
             received_at = self._latest = max(self._clock.now(), self._latest)
-            fresh = await store.remember(connection, list(by_key))
             taken = [by_key[key] for key in by_key if key in fresh]
             await self._write(connection, taken, received_at, watermark if tick else None)
             await dead_letters.keep(connection, letters, received_at)
-            if tick and len(self._ticks) >= TICKS_KEPT:
-                every_part = list(range(PARTITIONS))
-                await connection.execute(store.FORGET_TICKS, INGEST_EVENTS.name, every_part, self._ticks[0])
+            forgotten = self._ticks[: -TICKS_KEPT + 1] if tick else []
+            if forgotten:
+                await connection.execute(store.FORGET_TICKS, INGEST_EVENTS.name, list(range(PARTITIONS)), forgotten)
         self._bell.ring(INGEST_EVENTS.name)
-        if tick:
-            self._ticks.append(xid)  # only now, when it is committed, the one forgotten drops out
-            self._ticked_at = monotonic()
+        if xid is not None:  # committed: only now those forgotten drop out
+            self._ticks = [*(tick for tick in self._ticks if tick not in forgotten), xid]
         metrics.INGEST_FLUSH_EVENTS.observe(len(by_key))
         metrics.INGEST_FLUSH_SECONDS.observe(monotonic() - began)
         return fresh

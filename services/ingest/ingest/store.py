@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from common.contracts.envelope import Data, Event
 from common.db.engine import Connection
 
-# Taken before the events are stamped: whatever commits under a higher id was stamped later (see flusher.py).
+# Of a transaction that writes no event before it is stamped (see flusher.py).
 TAKE_TRANSACTION_ID = "SELECT pg_current_xact_id()::text"
 
 # A tick says nothing once a later one stands: without this an idle shop would fill its disk with them. Served by the
 # outbox's primary key.
 FORGET_TICKS = """
-DELETE FROM outbox WHERE topic = $1 AND part = ANY($2::smallint[]) AND xid = $3::text::xid8 AND key = ''
+DELETE FROM outbox WHERE topic = $1 AND part = ANY($2::smallint[]) AND xid = ANY($3::text[]::xid8[]) AND key = ''
 """
 
 # In key order, so that two processes taking the same events never wait for each other in a circle.
