@@ -1,4 +1,5 @@
-"""What an event costs a service that holds few customers, and many: the same events, spread over all of them."""
+"""What an event costs a service that holds few customers, and many: the same events of as many customers, who lie
+among few others or among many."""
 
 import random
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ SERVICES: tuple[Name, ...] = ("segmentation", "loyalty")
 CUSTOMERS = (10_000, 100_000, 1_000_000)
 PATTERN_EVENTS = 12_000  # lived through by the road itself: their customers are then copied until there are enough
 EVENTS = 20_000
+ACTIVE = 10_000  # customers the events are of, spread evenly over all: more of them would be more work, not more growth
 ROUNDS = 3  # each with events of its own; the best counts
 LATER = timedelta(days=90)  # than the pattern's
 
@@ -109,12 +111,13 @@ async def _multiply(admin: asyncpg.Connection, service: str, size: int) -> None:
 
 
 def _spread(rng: random.Random, number: int, events: Sequence[Event[Data]], size: int) -> list[Event[Data]]:
-    """The events as anybody's of so many customers, later than the pattern's, and none of them a repeat."""
+    """The events as those of customers among so many, later than the pattern's, and none of them a repeat."""
+    apart = max(1, size // ACTIVE)
     return [
         structs.replace(
             event,
             id=f"{number}-{event.id}",
-            customer_id=f"g{rng.randrange(size)}",
+            customer_id=f"g{apart * rng.randrange(min(size, ACTIVE))}",
             occurred_at=event.occurred_at + LATER * (number + 1),
             received_at=event.received_at + LATER * (number + 1),
             data=structs.replace(event.data, order_id=f"{number}-{event.data.order_id}")

@@ -104,7 +104,8 @@ PEERS = (
     ),
 )
 OURS = (
-    "the road: exactly once; state in PostgreSQL, in one transaction per batch of up to 2,000 with the marks, fsync at each; "
+    "the road: exactly once; state in PostgreSQL, in one transaction per batch (up to 2,000) with the marks, "
+    "fsync at each; "
     "ceiling: the fastest peer that promises exactly once"
 )
 
