@@ -1,6 +1,5 @@
-"""A history through the same decisions as the running system, in virtual time, without a
-database: who would have been told what, and when. Customers are independent, so it goes customer by customer, and a
-long history on all cores."""
+"""A history through the same decisions as the running system, in virtual time, without a database: who would have been
+told what, and when. Customers are independent, so it goes customer by customer, and a long history on all cores."""
 
 import gc
 import multiprocessing

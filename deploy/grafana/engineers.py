@@ -28,7 +28,7 @@ ENGINEERS = Board(
             "In this time",
             (
                 Panel("Processes up", "That answer now.", (Query("", f"sum(up{HERE})"),), kind="stat"),
-                number("Decided", "Events, by all services together.", "regulars_road_events_total"),
+                number("Read", "Events, by all services together.", "regulars_road_events_total"),
                 number("Alarms", "Customers woken by a timer.", "regulars_road_timers_total"),
                 number("Dead letters", "Not to be decoded or decided.", "regulars_road_dead_letters_total"),
                 number("Fenced", "Given up to another consumer.", "regulars_road_fenced_transactions_total"),
@@ -38,7 +38,7 @@ ENGINEERS = Board(
         (
             "The road",
             (
-                graph("Events decided", "A second.", per_second("regulars_road_events_total", "service"), "ops"),
+                graph("Events read", "A second.", per_second("regulars_road_events_total", "service"), "ops"),
                 graph(
                     "Lag",
                     "From an event's receipt to its decision; 0 when there is nothing left to read.",

@@ -21,7 +21,7 @@ from tests.chaos.sender import Pace
 from tests.chaos.traffic import FULL, SHORT
 
 console = Console()
-FULL_FAULTS = {Mode.KAFKA: 200, Mode.EMBEDDED: 48}
+FULL_FAULTS = {Mode.KAFKA: 200, Mode.ONE_PROCESS: 48}
 SHORT_FAULTS = 8
 FULL_PACE, SHORT_PACE = Pace(1_500.0, 400), Pace(150.0, 40)
 SHORT_CALM_S, FULL_CALM_S = 120.0, 600.0

@@ -10,7 +10,6 @@ from contextlib import suppress
 import asyncpg
 
 from common.db.engine import is_outside
-from tests.chaos.proxy import Proxy
 from tests.chaos.schedule import Fault, Kind
 from tests.chaos.sender import Sender
 from tests.chaos.stage import Stage
@@ -43,7 +42,7 @@ class Faults:
             await self._strike(fault)
 
     async def _strike(self, fault: Fault) -> None:
-        stage, proxy = self._stage, self._stage.proxies.get(fault.target, Proxy())
+        stage = self._stage
         match fault.kind:
             case Kind.KILL:
                 await stage.kill(fault.target, fault.seconds)
@@ -62,11 +61,11 @@ class Faults:
             case Kind.BROKER_KILL | Kind.TWO_BROKERS | Kind.BROKER_PAUSE:
                 await self._brokers(fault)
             case Kind.CUT:
-                proxy.cut()
+                stage.proxies[fault.target].cut()
             case Kind.STALL:
-                await proxy.stall(fault.seconds)
+                await stage.proxies[fault.target].stall(fault.seconds)
             case Kind.CLOSE:
-                await proxy.close(fault.seconds)
+                await stage.proxies[fault.target].close(fault.seconds)
             case Kind.MAIL_DEFERS:
                 await stage.smtp.defer(fault.seconds)
             case Kind.MAIL_HANGS_UP:

@@ -145,7 +145,7 @@ async def _disturbed(stage: Stage, play: Sequence[Act], plan: Plan, report: Repo
             brake = keeping.create_task(_brake(stage, sender, faults, report.events, say))
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(sender.play(act.lines))
-                tasks.create_task(_strike(its, faults, sender, report.events))
+                tasks.create_task(_strike_in_time(its, faults, sender, report.events))
             say(f"act {number}: all events are accepted, all faults healed")
             await calm(stage.postgres.dsn, act.at, stage.cluster is not None, stage.hurry, plan.calm_s, say)
             say(f"act {number}: everything is done")
@@ -155,7 +155,7 @@ async def _disturbed(stage: Stage, play: Sequence[Act], plan: Plan, report: Repo
     report.struck, report.ended_alone = faults.struck, stage.ended_alone
 
 
-async def _strike(its: Sequence[Fault], faults: Faults, sender: Sender, events: int) -> None:
+async def _strike_in_time(its: Sequence[Fault], faults: Faults, sender: Sender, events: int) -> None:
     """Each fault when so much is sent."""
     async with asyncio.TaskGroup() as tasks:
         for fault in its:

@@ -8,7 +8,7 @@ from enum import StrEnum
 SERVICES = ("ingest", "segmentation", "journeys", "loyalty", "notifier")
 CONSUMERS = SERVICES[1:]
 BROKERS = ("1", "2", "3")
-ONE_PROCESS = "up"  # on the embedded bus
+ONE_PROCESS = "up"  # on the PostgreSQL bus
 BEGIN, END = 0.04, 0.96  # of the run: the first fault strikes when something is under way, the last one too
 
 
@@ -16,7 +16,7 @@ class Mode(StrEnum):
     """What is run: five processes on Kafka, or one on PostgreSQL."""
 
     KAFKA = "kafka"
-    EMBEDDED = "embedded"
+    ONE_PROCESS = "one-process"
 
 
 class Kind(StrEnum):
@@ -57,7 +57,7 @@ LINKS = {
         "vault",
         "smtp",
     ),
-    Mode.EMBEDDED: (f"database:{ONE_PROCESS}", "door", "smtp"),
+    Mode.ONE_PROCESS: (f"database:{ONE_PROCESS}", "door", "smtp"),
 }
 
 
@@ -100,7 +100,7 @@ def _draws(rng: random.Random, mode: Mode) -> Iterator[tuple[Kind, str, float]]:
     hand: tuple[Draw, ...] = (
         (_service, _ingest, _postgres, _broker, _link, _pause, _service, _mail)
         if mode is Mode.KAFKA
-        else (_one, _one_after_answer, _postgres, _postgres, _link_embedded, _one, _pause_one, _mail)
+        else (_one, _one_after_answer, _postgres, _postgres, _link_of_one, _one, _pause_one, _mail)
     )
     while True:
         yield from [draw(rng) for draw in rng.sample(hand, len(hand))]
@@ -139,8 +139,8 @@ def _link(rng: random.Random) -> tuple[Kind, str, float]:
     return _on_a_link(rng, Mode.KAFKA)
 
 
-def _link_embedded(rng: random.Random) -> tuple[Kind, str, float]:
-    return _on_a_link(rng, Mode.EMBEDDED)
+def _link_of_one(rng: random.Random) -> tuple[Kind, str, float]:
+    return _on_a_link(rng, Mode.ONE_PROCESS)
 
 
 def _on_a_link(rng: random.Random, mode: Mode) -> tuple[Kind, str, float]:

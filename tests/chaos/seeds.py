@@ -5,5 +5,5 @@ from tests.chaos.schedule import Mode
 
 ONCE_FAILED: tuple[tuple[Mode, int, str], ...] = (
     (Mode.KAFKA, 5, "a reader held on to a leader that was none any more, and read nothing from it for five minutes"),
-    (Mode.EMBEDDED, 1, "an account's updated_at told where a batch was cut, not when the account changed"),
+    (Mode.ONE_PROCESS, 1, "an account's updated_at told where a batch was cut, not when the account changed"),
 )

@@ -40,7 +40,7 @@ def test_the_short_form_has_every_sort(seed: int, mode: Mode) -> None:
     assert kinds & POSTGRES
     assert kinds & SERVICES
     assert Kind.PAUSE in kinds
-    assert mode is Mode.EMBEDDED or kinds & BROKERS
+    assert mode is Mode.ONE_PROCESS or kinds & BROKERS
 
 
 @given(SEEDS)

@@ -13,7 +13,7 @@ from tests.chaos.tables import compare_all
 from tests.chaos.traffic import DAY, Size, acts
 
 SMALL = Size(orders=None, invented=1, live=1, customers=12, acts=2, pauses=(31 * DAY,))
-PLAN = Plan(Mode.EMBEDDED, 1, SMALL, 0, AS_IT_WAS, None, calm_s=60.0)
+PLAN = Plan(Mode.ONE_PROCESS, 1, SMALL, 0, AS_IT_WAS, None, calm_s=60.0)
 ANY = "ctid = (SELECT min(ctid) FROM {table} WHERE {which})"
 COLUMNS = "topic, part, key, body"
 FACTS = "key <> ''"

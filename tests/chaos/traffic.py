@@ -58,7 +58,7 @@ class Size:
 SHORT = Size(orders=250, invented=2, live=1, customers=60, acts=2, pauses=(31 * DAY,))
 FULL = {
     Mode.KAFKA: Size(orders=None, invented=110, live=5, customers=demo_shop.CUSTOMERS, acts=7),
-    Mode.EMBEDDED: Size(orders=10_000, invented=15, live=1, customers=demo_shop.CUSTOMERS, acts=3),
+    Mode.ONE_PROCESS: Size(orders=10_000, invented=15, live=1, customers=demo_shop.CUSTOMERS, acts=3),
 }
 
 

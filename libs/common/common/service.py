@@ -14,11 +14,8 @@ from common.contracts.work import TimerDue
 from common.db.engine import Connection
 from common.decision import Decide, Decision, Occasion, Stored
 
-OF_THE_ROAD: tuple[type[Data], ...] = (
-    Tick,
-    HistoryEnded,
-    TimerDue,
-)  # what the road itself has an answer to, in every service
+# What the road itself has an answer to, in every service.
+OF_THE_ROAD: tuple[type[Data], ...] = (Tick, HistoryEnded, TimerDue)
 
 S = TypeVar("S")
 

@@ -1,7 +1,7 @@
 """The CloudEvents 1.0 envelope (JSON structured mode) that every event of the house travels in.
 
-Source: CloudEvents 1.0.2, sections 3.1 (attributes) and 3.2 (extensions). `sequence` (the sampled-rate extension's
-sibling) is known only once a row is committed, so it travels beside the body, as a bus header.
+Source: CloudEvents 1.0.2, sections 3.1 (attributes) and 3.2 (extensions). A sequence is known
+only once a row is committed, so it travels beside the body, as a bus header.
 """
 
 from datetime import datetime
@@ -46,6 +46,9 @@ class Event(Envelope, Generic[D_co], frozen=True, kw_only=True):
     data: D_co
 
 
+Skimmed = Event[Any]  # its data is still raw
+
+
 class Rejection(Struct, frozen=True):
     """Why something was not taken: `path` is a JSON path to the fault, `reason` a sentence for the sender."""
 
@@ -53,7 +56,7 @@ class Rejection(Struct, frozen=True):
     reason: str
 
 
-_UNOPENED = msgspec.json.Decoder(Event[Raw])  # type: ignore[type-var]  # its data is yet to be decoded
+_SKIMMED = msgspec.json.Decoder(Event[Raw])  # type: ignore[type-var]
 _ENVELOPE = msgspec.json.Decoder(Envelope)
 _FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _ENCODER = msgspec.json.Encoder()
@@ -83,16 +86,16 @@ class Decoder:
         skimmed = self.skim(body)
         return skimmed if isinstance(skimmed, Rejection) else self.open(skimmed)
 
-    def skim(self, body: bytes) -> Event[Any] | Rejection:
-        """The envelope alone; the data is still raw."""
+    def skim(self, body: bytes) -> Skimmed | Rejection:
+        """The envelope alone: enough to pass over what nobody heeds, at a quarter of the cost."""
         try:
-            event: Event[Any] = _UNOPENED.decode(body)
+            event: Skimmed = _SKIMMED.decode(body)
         except _FAULTS as error:
             return rejection(error)
         return event if event.type in self._data else Rejection("$.type", f"unknown event type {event.type!r}")
 
-    def open(self, skimmed: Event[Any]) -> Event[Data] | Rejection:
-        """The same event with its data decoded, in place."""
+    def open(self, skimmed: Skimmed) -> Event[Data] | Rejection:
+        """Decodes the data in place, since a copy would cost as much again: what went in is what comes out."""
         try:
             structs.force_setattr(skimmed, "data", self._data[skimmed.type].decode(skimmed.data))
         except _FAULTS as error:

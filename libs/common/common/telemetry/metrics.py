@@ -24,8 +24,9 @@ INGEST_FLUSH_EVENTS = Histogram("regulars_ingest_flush_events", "Per group commi
 INGEST_FLUSH_SECONDS = Histogram("regulars_ingest_flush_seconds", "Per group commit.", buckets=_SECONDS)
 
 # The road. `service` is one of the five.
-# Events decided, facts they led to (`type` is the fact's, such as points.earned), and alarms that went off.
-ROAD_EVENTS = Counter("regulars_road_events_total", "Events decided.", ("service",))
+# Events read, those that the service does not heed among them; facts they led to (`type` is the fact's, such as
+# points.earned); and alarms that went off.
+ROAD_EVENTS = Counter("regulars_road_events_total", "Events read.", ("service",))
 ROAD_FACTS = Counter("regulars_road_facts_total", "Facts stated.", ("service", "type"))
 ROAD_TIMERS = Counter("regulars_road_timers_total", "Alarms.", ("service",))
 # How many events share one transaction, and how long it takes.

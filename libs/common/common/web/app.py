@@ -35,7 +35,7 @@ def create_app(
     app = FastAPIOffline(title=title)  # its pages come from us, not from a network the shop may not reach
     install(app)
     routers = tuple(routers)
-    app.add_middleware(Front, body_max_bytes=body_max_bytes, direct=_direct_routes(routers))
+    app.add_middleware(Front, body_max_bytes=body_max_bytes, direct_routes=_direct_routes(routers))
 
     @app.get("/health/live", tags=["health"])
     async def live() -> dict[str, str]:
@@ -60,7 +60,7 @@ def create_app(
 def direct(endpoint: Endpoint) -> Endpoint:
     """Marks an endpoint that takes a request and gives a response: it is called past FastAPI, whose layers and
     dependencies cost it more than everything else, and declared to it for the documentation alone. Its path holds no
-    parameters."""
+    parameters; it asks for its caller and its query itself, what is declared beside it documents them."""
     endpoint.direct = True  # type: ignore[attr-defined]
     return endpoint
 
@@ -74,10 +74,10 @@ def _direct_routes(routers: Iterable[APIRouter]) -> dict[tuple[str, str], APIRou
 class Front:
     """Everything that happens around each request, in one plain ASGI layer since each layer costs every request."""
 
-    def __init__(self, app: ASGIApp, body_max_bytes: int, direct: Mapping[tuple[str, str], APIRoute]) -> None:
+    def __init__(self, app: ASGIApp, body_max_bytes: int, direct_routes: Mapping[tuple[str, str], APIRoute]) -> None:
         self._app = app
         self._body_max_bytes = body_max_bytes
-        self._direct = direct
+        self._direct_routes = direct_routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -105,7 +105,7 @@ class Front:
         bound = bind_contextvars(request_id=request_id)
         try:
             self._check(announced_bytes)
-            if (route := self._direct.get((scope["method"], scope["path"]))) is not None:
+            if (route := self._direct_routes.get((scope["method"], scope["path"]))) is not None:
                 scope["route"] = route
                 response = await _response(route.endpoint, Request(scope, receive_bounded))
                 await response(scope, receive, send_stamped)
