@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 
 class Preparation:
-    """`named` are the channels by which messages really leave, so that they may name the person."""
+    """With `mail_leaves`, e-mails may name the person; all that is only kept to look at names nobody."""
 
     def __init__(
         self,
@@ -27,11 +27,11 @@ class Preparation:
         wording: Wording,
         shops: Mapping[str, Shop],
         signature: str,
-        named: frozenset[str],
+        mail_leaves: bool,
         clock: Clock,
     ) -> None:
         self._contacts, self._outages, self._wording, self._shops = contacts, outages, wording, shops
-        self._signature, self._named, self._clock = signature, named, clock
+        self._signature, self._mail_leaves, self._clock = signature, mail_leaves, clock
 
     async def of(self, claimed: Sequence[Claimed]) -> tuple[list[Outgoing], dict[Key, Attempt]]:
         """The messages ready to leave, and what became of all others."""
@@ -79,7 +79,7 @@ class Preparation:
             if message.channel == "email":
                 if not kept.subject:
                     return Refused(f"template {message.template!r} has no subject, an e-mail needs one")
-                if "email" in self._named and name:
+                if self._mail_leaves and name:
                     text = self._wording.render(shop.locale, message.template, message.params, self._signature, name)
             else:
                 kept = text = Text(None, sms_text(kept, self._signature))

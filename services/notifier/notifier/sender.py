@@ -70,7 +70,7 @@ class Sender:
         self._ways: dict[ChannelName, Channel] = {} if smtp is None else {"email": smtp}  # all others: the mailbox
         self._outages = Outages()
         self._preparation = Preparation(
-            contacts, self._outages, wording, shops, settings.sms_signature, frozenset(self._ways), clock
+            contacts, self._outages, wording, shops, settings.sms_signature, smtp is not None, clock
         )
         self._floor = LONG_AGO
         self._recovered_at = float("-inf")
