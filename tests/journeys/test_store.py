@@ -1,9 +1,6 @@
 """The rows of enrollments, as batch after batch of facts writes them."""
 
-import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import asyncpg
 
@@ -12,12 +9,11 @@ from common.contracts.journeys import JourneyEntered, JourneyLeft
 from common.decision import Stored
 from common.service import Saved
 from journeys.domain.enrollment import State
-from journeys.store import LEAVE, project
+from journeys.store import project
 from tests.laws.streams import event
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-MANY, FEW = 3_000, 100  # on a journey; leaving it in one batch
 
 
 def fact(customer: str, data: Data, after: timedelta = timedelta(0)) -> Event[Data]:
@@ -76,25 +72,3 @@ async def test_who_enters_again_after_being_forgotten_is_on_again(pool: asyncpg.
         fact("c1", JourneyEntered("gift", "o1"), 2 * HOUR),
     )
     assert rows == [("shop", "c1", "gift", "o1", NOON + 2 * HOUR, None, None)]
-
-
-async def test_departures_read_no_row_twice_though_nothing_is_known_of_the_table(pool: asyncpg.Pool) -> None:
-    """On a new installation the planner has no statistics; with a second index it once read a whole journey."""
-    async with pool.acquire() as connection:
-        await connection.execute("ALTER TABLE enrollments SET (autovacuum_enabled = off)")
-    customers = [f"c{number:04}" for number in range(MANY)]
-    await write(pool, *(fact(name, JourneyEntered("gift", "o1")) for name in customers))
-    leaving = customers[:FEW]
-    columns = (["shop"] * FEW, leaving, ["gift"] * FEW, ["o1"] * FEW, [NOON] * FEW, ["order.paid"] * FEW)
-    async with pool.acquire() as connection:
-        plan = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {LEAVE}", *columns)
-    (scan,) = [node for node in nodes(json.loads(plan)[0]["Plan"]) if node.get("Relation Name") == "enrollments"][1:]
-    read = scan["Actual Loops"] * (scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0))
-    assert read <= MANY, "more than the table once"
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A plan's own node and all below it."""
-    yield plan
-    for part in plan.get("Plans", ()):
-        yield from nodes(part)
