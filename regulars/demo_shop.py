@@ -6,7 +6,7 @@ services, what it must come to.
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ MINOR_PER_POINT = 100
 NEVER_PAID, CANCELLED_UNPAID, CANCELLED_PAID, REFUNDED = 0.15, 0.20, 0.25, 0.31
 REVIEWED_SHARE = 0.4
 CURRENCY = "CNY"
+IDS = ("order_id", "refund_id")  # in an event's data: what belongs to this shop alone, unlike its goods
 HAPPENED = "happened"  # in a late event: when it happened, as an offset like Sent.at
 SURNAMES, GIVEN = "王李张刘陈杨赵黄周吴", ("伟", "芳", "娜", "敏", "静", "丽", "强", "磊", "洋", "艳")
 GOODS = (
@@ -60,9 +61,22 @@ def plan(seed: int) -> list[Sent]:
     return _as_platforms_send(rng, events)
 
 
+def renamed(sent: Iterable[Sent], prefix: str) -> list[Sent]:
+    """The same of other customers with other orders: nothing in it has an id that the plan has, or another prefix."""
+    return [Sent(at, _renamed(event, prefix)) for at, event in sent]
+
+
+def once(sent: Iterable[Sent]) -> list[Sent]:
+    """Without the repeats."""
+    first: dict[str, Sent] = {}
+    for one in sent:
+        first.setdefault(one.event["id"], one)
+    return list(first.values())
+
+
 def expect(sent: list[Sent]) -> Expected:
     """Counts the plan's events, each once."""
-    events = list({event["id"]: event for _, event in sent}.values())
+    events = [one.event for one in once(sent)]
     of: dict[str, dict[str, Any]] = {}
     for event in events:
         if order_id := event["data"].get("order_id"):
@@ -75,6 +89,11 @@ def expect(sent: list[Sent]) -> Expected:
             kept -= order.get("order.refunded", {}).get("amount", {}).get("amount_minor", 0)
             points[order["customer"]] += kept // MINOR_PER_POINT
     return Expected(dict(purchases), dict(points), sum("shipment.dispatched" in order for order in of.values()))
+
+
+def _renamed(event: dict[str, Any], prefix: str) -> dict[str, Any]:
+    data = {name: prefix + value if name in IDS else value for name, value in event["data"].items()}
+    return event | {"id": prefix + event["id"], "subject": prefix + event["subject"], "data": data}
 
 
 def _orders(rng: random.Random, customer: str, number: int) -> Iterator[Sent]:

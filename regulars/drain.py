@@ -47,8 +47,8 @@ async def _drained(admin_database: str, deadline: float) -> bool:
     connection = await asyncpg.connect(admin_database)
     try:
         for _ in range(HOPS):
-            ends = await _ends(connection)
-            while not await _reached(connection, ends):
+            end = await ends(connection)
+            while not await reached(connection, end) or await connection.fetchval(UNSENT):
                 if monotonic() > deadline:
                     return False
                 await asyncio.sleep(POLL_S)
@@ -57,18 +57,20 @@ async def _drained(admin_database: str, deadline: float) -> bool:
         await connection.close()
 
 
-async def _ends(connection: Connection) -> Ends:
-    ends: Ends = {}
+async def ends(connection: Connection) -> Ends:
+    """Where every topic ends now."""
+    found: Ends = {}
     for topic in TOPICS:
         rows = await connection.fetch(ENDS.format(owner=topic.owner), topic.name, PARTITIONS)
-        ends |= {(topic.name, part): (xid, id_) for part, xid, id_ in rows}
-    return ends
+        found |= {(topic.name, part): (xid, id_) for part, xid, id_ in rows}
+    return found
 
 
-async def _reached(connection: Connection, ends: Ends) -> bool:
+async def reached(connection: Connection, end: Ends) -> bool:
+    """Whether every service has decided all up to there; what it is to send may still be on its way."""
     for reader in READERS:
         rows = await connection.fetch(MARKS.format(reader=reader))
         marks: Ends = {(topic, part): (xid, id_) for topic, part, xid, id_ in rows}
-        if not marks or any(marks[slot] < ends[slot] for slot in marks.keys() & ends.keys()):
+        if not marks or any(marks[slot] < end[slot] for slot in marks.keys() & end.keys()):
             return False
-    return not await connection.fetchval(UNSENT)
+    return True

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from msgspec import Struct
+from rich.console import Console
 from rich.table import Table
 
 WHOLE_FROM = 100  # numbers from here on are told without decimals
@@ -27,6 +28,12 @@ def rate(name: str, value: float, unit: str, what: str, ceiling: float | None = 
 def time(name: str, value: float, unit: str, what: str, ceiling: float | None = None) -> Figure:
     """Less is better."""
     return Figure(name, value, unit, ceiling, ceiling / value if ceiling and value else None, what)
+
+
+def not_measured(what: str, why: object) -> None:
+    """One line, so that a figure that is not there is missed."""
+    line = " ".join(f"NOT MEASURED: {what}: {why}".split())
+    Console(stderr=True).print(line, style="bold red", markup=False, highlight=False, soft_wrap=True)
 
 
 def table(figures: Sequence[Figure]) -> Table:

@@ -3,15 +3,16 @@
 import asyncio
 from itertools import islice
 from statistics import median
+from typing import NamedTuple
 
 import asyncpg
 
 from common.web.auth import create_key
-from regulars.bench import figures, shop_events
+from regulars.bench import as_sent, figures
 from regulars.bench.client import Run, post, request
 from regulars.bench.figures import Figure
-from regulars.bench.processes import INGEST, environment, running
 from regulars.bench.stage import Stage
+from regulars.processes import Process, environment, running
 
 ROUNDS = 3
 CONNECTIONS = 64
@@ -19,6 +20,7 @@ SINGLES = 12_000  # events in a round
 BATCHES = 600  # requests in a round
 BATCH_EVENTS = 100
 BATCH_CONNECTIONS = 8
+SINGLES_SEED, BATCHES_SEED = 1, 2  # of the events: each of them is new to ingest
 WARM_UP = 0.1  # of a round
 BARE = "regulars.bench.ingest_bare"
 SHOP = "demo"
@@ -32,9 +34,12 @@ async def measure(stage: Stage) -> list[Figure]:
         try:
             key = await create_key(admin, SHOP, ["ingest"])
             given = environment(database.settings)
-            async with running(INGEST, given, stage.folder) as ours, running({BARE: ()}, given, stage.folder) as bare:
-                singles = await _rounds(stage, ours, bare, key, SINGLES, 1, CONNECTIONS)
-                batches = await _rounds(stage, ours, bare, key, BATCHES, BATCH_EVENTS, BATCH_CONNECTIONS)
+            ours = Process("ingest", given, stage.folder / "ingest.log", folder=stage.folder)
+            bare = Process("ingest_bare", given, stage.folder / "ingest_bare.log", "-m", BARE, folder=stage.folder)
+            async with running([ours]), running([bare]):
+                sides = Sides(ours.port, bare.port, key)
+                singles = await _rounds(stage, sides, SINGLE_EVENTS)
+                batches = await _rounds(stage, sides, IN_BATCHES)
             sent = sum(events for events, _, _ in singles + batches)
             taken = await admin.fetchval(TAKEN)
             if taken != sent:
@@ -50,17 +55,36 @@ async def measure(stage: Stage) -> list[Figure]:
 Round = tuple[int, Run, Run]  # events, ours, bare
 
 
-async def _rounds(
-    stage: Stage, ours: int, bare: int, key: str, requests: int, events: int, connections: int
-) -> list[Round]:
-    """So many requests of so many events each a round. The first round warms up and is not counted."""
+class Case(NamedTuple):
+    """What a round consists of."""
+
+    seed: int  # of the events
+    requests: int
+    events: int  # in each
+    connections: int
+
+
+class Sides(NamedTuple):
+    """Where ours and the bare one listen, and what ours asks for."""
+
+    ours: int
+    bare: int
+    key: str
+
+
+SINGLE_EVENTS = Case(SINGLES_SEED, SINGLES, 1, CONNECTIONS)
+IN_BATCHES = Case(BATCHES_SEED, BATCHES, BATCH_EVENTS, BATCH_CONNECTIONS)
+
+
+async def _rounds(stage: Stage, sides: Sides, case: Case) -> list[Round]:
+    """Both sides by turns. The first round warms up and is not counted."""
     done: list[Round] = []
-    amounts = [stage.amount(int(requests * WARM_UP)), *[stage.amount(requests)] * ROUNDS]
-    bodies = iter(shop_events.bodies(events, sum(amounts) * events))  # the seed: another one for each case
+    amounts = [stage.amount(int(case.requests * WARM_UP)), *[stage.amount(case.requests)] * ROUNDS]
+    bodies = iter(as_sent.bodies(case.seed, sum(amounts) * case.events))
     for amount in amounts:
-        made = [request(_body(list(islice(bodies, events))), key) for _ in range(amount)]
-        run = await asyncio.to_thread(post, ours, made, connections)
-        done.append((amount * events, run, await asyncio.to_thread(post, bare, made, connections)))
+        made = [request(_body(list(islice(bodies, case.events))), sides.key) for _ in range(amount)]
+        run = await asyncio.to_thread(post, sides.ours, made, case.connections)
+        done.append((amount * case.events, run, await asyncio.to_thread(post, sides.bare, made, case.connections)))
     return done
 
 

@@ -1,4 +1,7 @@
-"""Made-up folders of Olist files: orders and reviews, written as the real ones are (CRLF-free, quoted)."""
+"""Made-up folders of Olist files: orders and reviews under the real ones' names, in their columns that we read.
+
+Unlike there, only what must be is quoted.
+"""
 
 import csv
 import random

@@ -13,8 +13,8 @@ from common.shops import load_shops
 from loyalty import app as loyalty
 from loyalty import presets as loyalty_presets
 from regulars.bench import figures, road_stage, roads
+from regulars.bench.as_received import orders_completed
 from regulars.bench.figures import Figure
-from regulars.bench.received import orders_completed
 from regulars.bench.stage import Stage
 
 CUSTOMERS = 5_000

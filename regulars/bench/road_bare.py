@@ -5,22 +5,22 @@ passes over, writes the same number of rows of about the same size into the same
 """
 
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 from zlib import crc32
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from msgspec import Raw, Struct
+from msgspec import Struct
 
-from common.contracts.envelope import Data, Envelope, Event
+from common.contracts.envelope import Event
 from common.contracts.topics import Topic
 from common.db.engine import Connection
 from common.db.tables import view_of
 from common.ids import PARTITIONS, partition_of
-from common.service import Service
-from regulars.bench.road_stage import Counts, Sample, now
+from regulars.bench.road_stage import Sample, now
+from regulars.bench.road_work import Work
 
 READ = """
 SELECT m.part, o.xid::text::bigint, o.id, o.body
@@ -45,20 +45,8 @@ ON CONFLICT (shop_id, customer_id) DO UPDATE SET body = EXCLUDED.body, wake_at =
 SAY = """
 INSERT INTO outbox (topic, part, key, body) SELECT * FROM unnest($1::text[], $2::smallint[], $3::text[], $4::bytea[])
 """
-LEFT = "SELECT sum(octet_length(body::text)) AS size, avg((wake_at IS NOT NULL)::int) AS waking FROM states"
-COLUMNS = """
-SELECT a.attname, format_type(a.atttypid, a.atttypmod), coalesce(a.attnum = ANY(i.indkey), false)
-FROM pg_attribute a LEFT JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary
-WHERE a.attrelid = $1::regclass AND a.attnum > 0 ORDER BY a.attnum
-"""
 
 Rows = Sequence[tuple[int, int, int, bytes]]  # part, xid, id, body
-
-
-class Wire(Envelope, frozen=True, kw_only=True):
-    """An event whose data has not been looked at yet."""
-
-    data: Raw
 
 
 class Bare(Struct):
@@ -68,65 +56,6 @@ class Bare(Struct):
     at: datetime
     wake_at: datetime | None
     padding: str = ""
-
-
-class Own(NamedTuple):
-    """A table of the service's own: what to put into it, by how many events, and how often to change a row of it."""
-
-    table: str
-    upsert: str
-    rows: list[tuple[Any, ...]]  # in the order they came
-    changed: int
-
-
-class Work(NamedTuple):
-    """What the service's road has written of so many events."""
-
-    events: int
-    heeded: Mapping[str, type[Data]]  # by the type of event: what is worth more than a look
-    said: list[tuple[str, int, str, bytes]]
-    own: list[Own]
-    state_bytes_each: float  # of a state, by event heeded of the customer
-    wake_share: float  # of the customers
-    wake_changes: float  # of the saves of such a customer
-
-
-async def work_of(
-    connection: Connection, service: Service[Any], events: Sequence[Event[Data]], counts: Mapping[str, Counts]
-) -> Work:
-    """Looks at what the service's road has left behind; on a connection of the service's role."""
-    states = counts["states"]
-    (left,) = await connection.fetch(LEFT)
-    size, waking = float(left["size"]), float(left["waking"])
-    said = await connection.fetch("SELECT topic, part, key, body FROM outbox ORDER BY xid, id")
-    common = ("states", "marks", "outbox", "readers", "dead_letters", "alembic_version")
-    own = [
-        await _own(connection, table, count) for table, count in counts.items() if count.added and table not in common
-    ]
-    not_hot = (states.changed - states.hot) / max(1, states.changed)
-    changes = min(1.0, not_hot / waking) if waking else 0.0
-    heeded = [type(event.data) for event in events if service.is_heeded(event.type)]
-    return Work(
-        events=len(events),
-        heeded={data.TYPE: data for data in heeded},
-        said=[tuple(row) for row in said],
-        own=own,
-        state_bytes_each=size / len(heeded),
-        wake_share=waking,
-        wake_changes=changes,
-    )
-
-
-async def _own(connection: Connection, table: str, count: Counts) -> Own:
-    columns = await connection.fetch(COLUMNS, table)
-    names = ", ".join(name for name, *_ in columns)
-    arrays = ", ".join(f"${n}::{kind}[]" for n, (_, kind, _) in enumerate(columns, 1))
-    key = ", ".join(name for name, _, is_key in columns if is_key)
-    values = ", ".join(f"{name} = EXCLUDED.{name}" for name, _, is_key in columns if not is_key)
-    upsert = f"INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays}) ON CONFLICT"
-    upsert += f" ({key}) DO UPDATE SET {values}" if count.changed else " DO NOTHING"
-    rows = [tuple(row) for row in await connection.fetch(f"SELECT {names} FROM {table} ORDER BY ctid")]
-    return Own(table, upsert, rows, count.changed)
 
 
 class BareRoad:

@@ -3,9 +3,9 @@
 import asyncio
 import gc
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -97,8 +97,8 @@ async def publish(settings: Settings, topic: Topic) -> float:
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(relay())
             is_published = PUBLISHED.replace("ingest_or_other", topic.owner)
-            while not await pool.fetchval(is_published, topic.name):  # noqa: ASYNC110 - another process is looked at
-                await asyncio.sleep(LOOK_EVERY_S)  # waits: for the relay
+            while not await pool.fetchval(is_published, topic.name):  # noqa: ASYNC110 - it tells its table alone
+                await asyncio.sleep(LOOK_EVERY_S)  # waits: for the relay, a task of ours
             seconds = time.perf_counter() - began
             running.cancel()
     return seconds
@@ -149,7 +149,7 @@ async def run_road(settings: Settings, service: Name, events: int) -> list[Sampl
     """The service as it runs in production, without its routes and relay, until it has decided so many events."""
     quiet()
     async with OPENERS[service](build_house(settings)) as part, asyncio.timeout(DEADLINE_S):
-        begun = _decided(service)
+        begun = decided(service)
         samples = [now(0)]
         async with asyncio.TaskGroup() as tasks:
             road = tasks.create_task(part.loops[0]())
@@ -157,13 +157,23 @@ async def run_road(settings: Settings, service: Name, events: int) -> list[Sampl
                 await asyncio.sleep(LOOK_EVERY_S)  # waits: for the road
                 if road.done():
                     raise AssertionError(f"{service} stopped: {part.ready()}")
-                decided = _decided(service) - begun
-                if decided > samples[-1].events:
-                    samples.append(now(decided))
+                done = decided(service) - begun
+                if done > samples[-1].events:
+                    samples.append(now(done))
             road.cancel()
     return samples
 
 
-def _decided(service: str) -> int:
-    (metric,) = metrics.ROAD_EVENTS.labels(service).collect()
+def decided(service: str) -> int:
+    """Events that the service's road has decided in this process."""
+    return _value(metrics.ROAD_EVENTS.labels(service).collect())
+
+
+def woken(service: str) -> int:
+    """Timers that it has played."""
+    return _value(metrics.ROAD_TIMERS.labels(service).collect())
+
+
+def _value(collected: Iterable[Any]) -> int:
+    (metric,) = collected
     return int(metric.samples[0].value)

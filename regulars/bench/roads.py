@@ -1,6 +1,6 @@
 """Each service's road, from a full bus to committed states and facts, in one process with that service alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -17,10 +17,11 @@ from loyalty import app as loyalty
 from loyalty import presets as loyalty_presets
 from notifier import app as notifier
 from regulars.bench import figures, road_stage
+from regulars.bench.as_received import customers_of, message_requests, shop_events
 from regulars.bench.figures import Figure
-from regulars.bench.received import customers_of, message_requests, shop_events
-from regulars.bench.road_bare import BareRoad, Work, work_of
-from regulars.bench.stage import Stage
+from regulars.bench.road_bare import BareRoad
+from regulars.bench.road_work import Work, work_of
+from regulars.bench.stage import Database, Stage
 from regulars.services import Name
 from segmentation import app as segmentation
 from segmentation import presets as segmentation_presets
@@ -42,23 +43,24 @@ def services() -> tuple[Service[Any], ...]:
 
 
 async def measure(stage: Stage) -> list[Figure]:
-    """All services on PostgreSQL, then on Kafka."""
+    """All services on PostgreSQL, then on Kafka where there is one."""
     measured: list[Figure] = []
     count = stage.amount(EVENTS)
+    bootstrap = await stage.kafka("roads.*.kafka")
     async with stage.database() as database:
         admin = await asyncpg.connect(database.dsn)
         try:
             events: dict[Topic, Sequence[Event[Data]]] = {INGEST_EVENTS: shop_events(count)}
-            await road_stage.fill(database, INGEST_EVENTS, events[INGEST_EVENTS])
-            on_kafka = database.settings.model_copy(update={"kafka": await stage.kafka()})
-            await road_stage.publish(on_kafka, INGEST_EVENTS)
+            buses = {"postgres": database.settings}
+            if bootstrap is not None:
+                buses["kafka"] = database.settings.model_copy(update={"kafka": bootstrap})
+            await _fill(database, buses, INGEST_EVENTS, events[INGEST_EVENTS])
             for service in services():
                 (topic,) = service.reads
                 if topic not in events:
                     events[topic] = message_requests(count)
-                    await road_stage.fill(database, topic, events[topic])
-                    await road_stage.publish(on_kafka, topic)
-                for bus, settings in (("postgres", database.settings), ("kafka", on_kafka)):
+                    await _fill(database, buses, topic, events[topic])
+                for bus, settings in buses.items():
                     ours, bare = await compare(admin, settings, service, events[topic])
                     of = f"{len(events[topic]):,} events of {customers_of(events[topic]):,} customers"
                     what = f"{service.name} from {bus}, {of}; best of {ROUNDS}; {CEILING}"
@@ -66,6 +68,13 @@ async def measure(stage: Stage) -> list[Figure]:
         finally:
             await admin.close()
     return measured
+
+
+async def _fill(database: Database, buses: Mapping[str, Settings], topic: Topic, events: Sequence[Event[Data]]) -> None:
+    """Into the owner's outbox, and from there to Kafka."""
+    await road_stage.fill(database, topic, events)
+    if "kafka" in buses:
+        await road_stage.publish(buses["kafka"], topic)
 
 
 async def compare(

@@ -29,7 +29,8 @@ async def bench(names: Sequence[str], quick: bool, json: Path | None) -> None:
         measure: Measure = importlib.import_module(f"regulars.bench.{name}").measure
         async with stage(quick) as ours:  # servers of its own: nothing of one benchmark is in the way of the next
             measured = await measure(ours)
-        console.print(table(measured))
+        if measured:
+            console.print(table(measured))
         figures += measured
         if json is not None:  # after each: an interrupted run keeps what it has
             json.write_bytes(msgspec.json.format(msgspec.json.encode(figures)))

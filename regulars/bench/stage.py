@@ -11,8 +11,9 @@ import asyncpg
 
 from common.db.migrate import migrate
 from common.settings import Settings, load_settings
+from regulars.bench.figures import not_measured
 from regulars.embedded_postgres import EmbeddedPostgres
-from regulars.kafka_broker import KafkaCluster
+from regulars.kafka_broker import KafkaCluster, KafkaUnavailable
 from regulars.services import NAMES
 
 SETTINGS = {"track_commit_timestamp": "on"}  # when something was delivered; costs ten bytes a transaction
@@ -70,10 +71,14 @@ class Stage:
         finally:
             await admin.close()
 
-    async def kafka(self) -> str:
-        """The address of the one broker; raises KafkaUnavailable."""
+    async def kafka(self, what: str) -> str | None:
+        """The address of the one broker. None where there can be none: then it is said that `what` is not measured."""
         if self._cluster is None:
-            self._cluster = await KafkaCluster.start(1, self.folder / "kafka")
+            try:
+                self._cluster = await KafkaCluster.start(1, self.folder / "kafka")
+            except KafkaUnavailable as fault:
+                not_measured(what, fault)
+                return None
             self._stack.push_async_callback(self._cluster.stop)
         return self._cluster.bootstrap
 

@@ -4,7 +4,9 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
-PART = 24  # its rows lie in the table of journeys, but in a partition that no consumer holds
+from common.ids import PARTITIONS
+
+PART = PARTITIONS  # one more than there are: its rows lie in the table of journeys, but no consumer holds it
 TOPIC = "bare"
 REARM = timedelta(hours=2)  # beyond every due time of a round
 

@@ -15,21 +15,20 @@ from importlib.resources import files
 from pathlib import Path
 from statistics import median
 from time import monotonic, perf_counter
+from typing import NamedTuple
 
 import asyncpg
 import msgspec
 
-from common.contracts.topics import TOPICS
-from common.ids import PARTITIONS
 from common.web.auth import create_key
-from regulars.bench import figures, shop_events, whole_bare
+from regulars.bench import as_sent, figures, whole_bare
 from regulars.bench.client import offer, percentile, post, request
 from regulars.bench.figures import Figure
-from regulars.bench.processes import FIVE, environment, running
 from regulars.bench.stage import Database, Stage
 from regulars.demo_shop import Sent, expect
-from regulars.drain import ENDS, MARKS, READERS, drained
-from regulars.kafka_broker import KafkaUnavailable
+from regulars.drain import Ends, drained, ends, reached
+from regulars.processes import Process, environment, running
+from regulars.services import NAMES
 
 EVENTS = 40_000  # about ten seconds
 WINDOW_EVENTS = 4_000
@@ -44,7 +43,7 @@ POLL_S = 0.05
 STUCK_S = 120.0
 COMMITS = 200
 SHOP = "demo"
-UP: Mapping[str, Sequence[str]] = {"regulars": ("up", "--data", "home")}
+SUSTAINED_SEED, LATENCY_SEED = 1, 2  # of the events: one system takes both
 
 # A journey whose first step follows the event at once: the shipped ones wait, or go by SMS.
 JOURNEY, ENTERED_ON = "order_thanks", "order.placed"
@@ -64,42 +63,59 @@ DISPATCHED = "SELECT count(*) FROM notifier.messages WHERE journey = 'dispatch_n
 POINTS = "SELECT coalesce(sum(balance), 0)::bigint FROM loyalty.accounts"
 
 
+class Form(NamedTuple):
+    """A way of running the system."""
+
+    name: str
+    commands: Mapping[str, Sequence[str]]  # processes, each with what Python is to run
+    kafka: str | None = None
+
+
+class System(NamedTuple):
+    """One that runs: its database, and where and with which key it takes events."""
+
+    database: Database
+    admin: asyncpg.Connection
+    port: int
+    key: str
+
+
+FIVE: Mapping[str, Sequence[str]] = {name: ("-m", name, "serve") for name in NAMES}
+FIVE_ON_POSTGRES = Form("five.postgres", FIVE)
+UP_ON_POSTGRES = Form("up.postgres", {"regulars": ("-m", "regulars", "up", "--data", "home")})
+FIVE_ON_KAFKA = Form("five.kafka", FIVE)
+
+
 async def measure(stage: Stage) -> list[Figure]:
-    """Every form of the system, and the ceilings on the same server."""
+    """Every form of the system that can be had here, and the ceilings on the same server."""
     with_journey(stage.folder)
-    bodies = shop_events.bodies(1, stage.amount(EVENTS))
+    bodies = as_sent.bodies(SUSTAINED_SEED, stage.amount(EVENTS))
     bare = median([await _bare(stage, bodies) for _ in range(BARE_ROUNDS)])
-    try:
-        kafka: str | None = await stage.kafka()
-    except KafkaUnavailable:
-        kafka = None
-    forms: list[tuple[str, Mapping[str, Sequence[str]], str | None]]
-    forms = [("five.postgres", FIVE, None), ("up.postgres", UP, None)]
-    if kafka is not None:
-        forms.append(("five.kafka", FIVE, kafka))
-    return [figure for form in forms for figure in await one_form(stage, *form, bodies, bare)]
+    forms = [FIVE_ON_POSTGRES, UP_ON_POSTGRES]
+    if (kafka := await stage.kafka(f"whole.{FIVE_ON_KAFKA.name}")) is not None:
+        forms.append(FIVE_ON_KAFKA._replace(kafka=kafka))
+    return [figure for form in forms for figure in await one_form(stage, form, bodies, bare)]
 
 
-async def one_form(
-    stage: Stage,
-    form: str,
-    modules: Mapping[str, Sequence[str]],
-    kafka: str | None,
-    bodies: Sequence[bytes],
-    bare: float,
-) -> list[Figure]:
-    """One way of running the services, on a database of its own; `bare` is the ceiling in events/s."""
+async def one_form(stage: Stage, form: Form, bodies: Sequence[bytes], bare: float) -> list[Figure]:
+    """On a database of its own; `bare` is the ceiling in events/s."""
     async with stage.database() as database:
         admin = await asyncpg.connect(database.dsn)
         try:
             key = await create_key(admin, SHOP, ["ingest"])
-            async with running(modules, environment(database.settings, kafka), stage.folder) as port:
-                took = await _latency(stage, form, database, port, key, admin)
-                rate = await _sustained(bodies, database, port, key, admin)
+            given, folder = environment(database.settings, form.kafka), stage.folder
+            processes = [
+                Process(name, given, folder / f"{name}.log", *command, folder=folder)
+                for name, command in form.commands.items()
+            ]
+            async with running(processes):
+                system = System(database, admin, processes[0].port, key)
+                took = await _latency(stage, form.name, system)
+                rate = await _sustained(bodies, system)
         finally:
             await admin.close()
     what = "all five services, durable, until all is decided; ceiling: their writes in one bare script, no bus"
-    return [figures.rate(f"whole.{form}", rate, "events/s", what, bare), *took]
+    return [figures.rate(f"whole.{form.name}", rate, "events/s", what, bare), *took]
 
 
 async def _bare(stage: Stage, bodies: Sequence[bytes]) -> float:
@@ -107,27 +123,25 @@ async def _bare(stage: Stage, bodies: Sequence[bytes]) -> float:
         return await whole_bare.run(database.dsn, bodies)
 
 
-async def _sustained(
-    bodies: Sequence[bytes], database: Database, port: int, key: str, admin: asyncpg.Connection
-) -> float:
+async def _sustained(bodies: Sequence[bytes], system: System) -> float:
     """Events a second."""
-    before = await _counts(admin)
+    before = await _counts(system.admin)
     batches = [bodies[at : at + BATCH_EVENTS] for at in range(0, len(bodies), BATCH_EVENTS)]
-    requests = [request(b"[" + b",".join(batch) + b"]", key) for batch in batches]
+    requests = [request(b"[" + b",".join(batch) + b"]", system.key) for batch in batches]
     window = WINDOW_EVENTS // BATCH_EVENTS
-    sent_before: dict[tuple[str, int], tuple[int, int]] = {}
+    sent_before: Ends = {}
     began = perf_counter()
     for at in range(0, len(requests), window):
-        await asyncio.to_thread(post, port, requests[at : at + window], CONNECTIONS)
-        sent = await _ends(admin)
-        await _reached(admin, sent_before)
+        await asyncio.to_thread(post, system.port, requests[at : at + window], CONNECTIONS)
+        sent = await ends(system.admin)
+        await _decided_up_to(system.admin, sent_before)
         sent_before = sent
-    if not await drained(database.dsn, STUCK_S):
+    if not await drained(system.database.dsn, STUCK_S):
         raise TimeoutError(f"not all is decided after {STUCK_S} s")
     seconds = perf_counter() - began
     due = expect([Sent(timedelta(0), msgspec.json.decode(body)) for body in bodies])
     expected = (len(bodies), due.dispatched, sum(due.points.values()))
-    done = tuple(now - then for now, then in zip(await _counts(admin), before, strict=True))
+    done = tuple(now - then for now, then in zip(await _counts(system.admin), before, strict=True))
     if done != expected:
         raise RuntimeError(f"taken, dispatch notices, points: {done}, not {expected}")
     return len(bodies) / seconds
@@ -137,51 +151,32 @@ async def _counts(admin: asyncpg.Connection) -> tuple[int, ...]:
     return tuple([await admin.fetchval(question) for question in (TAKEN, DISPATCHED, POINTS)])
 
 
-async def _ends(admin: asyncpg.Connection) -> dict[tuple[str, int], tuple[int, int]]:
-    """Where every topic ends now."""
-    ends: dict[tuple[str, int], tuple[int, int]] = {}
-    for topic in TOPICS:
-        rows = await admin.fetch(ENDS.format(owner=topic.owner), topic.name, PARTITIONS)
-        ends |= {(topic.name, part): (xid, id_) for part, xid, id_ in rows}
-    return ends
-
-
-async def _reached(admin: asyncpg.Connection, ends: Mapping[tuple[str, int], tuple[int, int]]) -> None:
-    """Waits until every service has decided all up to there."""
+async def _decided_up_to(admin: asyncpg.Connection, end: Ends) -> None:
     deadline = monotonic() + STUCK_S
-    for reader in READERS:
-        while True:
-            marks = {
-                (topic, part): (xid, id_) for topic, part, xid, id_ in await admin.fetch(MARKS.format(reader=reader))
-            }
-            if all(marks[slot] >= ends[slot] for slot in marks.keys() & ends.keys()):
-                break
-            if monotonic() > deadline:
-                raise TimeoutError(f"{reader} lags for {STUCK_S} s")
-            await asyncio.sleep(POLL_S)  # waits: for the services to decide, in processes of their own
+    while not await reached(admin, end):
+        if monotonic() > deadline:
+            raise TimeoutError(f"a service lags for {STUCK_S} s")
+        await asyncio.sleep(POLL_S)  # waits: for the services to decide, in processes of their own
 
 
-async def _latency(
-    stage: Stage, form: str, database: Database, port: int, key: str, admin: asyncpg.Connection
-) -> list[Figure]:
+async def _latency(stage: Stage, form: str, system: System) -> list[Figure]:
     """p50 and p99 of event to message."""
-    bodies = shop_events.bodies(2, stage.amount(OFFERED_PER_S * (WARM_UP_S + OFFERED_S)))
-    due = await asyncio.to_thread(
-        offer, port, [request(body, key) for body in bodies], OFFERED_PER_S, OFFER_CONNECTIONS
-    )
-    if not await drained(database.dsn, STUCK_S):
+    bodies = as_sent.bodies(LATENCY_SEED, stage.amount(OFFERED_PER_S * (WARM_UP_S + OFFERED_S)))
+    requests = [request(body, system.key) for body in bodies]
+    due = await asyncio.to_thread(offer, system.port, requests, OFFERED_PER_S, OFFER_CONNECTIONS)
+    if not await drained(system.database.dsn, STUCK_S):
         raise TimeoutError(f"not all is decided after {STUCK_S} s")
     sent_at = {
         event["data"]["order_id"]: at
         for event, at in zip(map(msgspec.json.decode, bodies), due, strict=True)
         if event["type"] == ENTERED_ON
     }
-    delivered_at: dict[str, float] = dict(map(tuple, await admin.fetch(DELIVERED, JOURNEY)))
+    delivered_at: dict[str, float] = dict(map(tuple, await system.admin.fetch(DELIVERED, JOURNEY)))
     if delivered_at.keys() != sent_at.keys():
         raise RuntimeError(f"{len(sent_at)} orders, messages about {len(delivered_at)}")
     warm = min(due) + (0 if stage.quick else WARM_UP_S)
     took = sorted(delivered_at[order] - at for order, at in sent_at.items() if at >= warm)
-    commits = await _commits_s(admin)
+    commits = await _commits_s(system.admin)
     what = f"event to delivered in-app message at {OFFERED_PER_S} events/s; ceiling: three durable commits in a row"
     return [
         figures.time(f"whole.{form}.p{part}", percentile(took, part / 100) * 1000, "ms", what, ceiling * 1000)

@@ -16,6 +16,8 @@ import asyncpg
 import msgspec
 from msgspec import Struct, field
 
+from common.ids import PARTITIONS
+
 LANES = 2
 BATCH_EVENTS = 1_000
 ORDERS_KEPT = 50
@@ -151,4 +153,4 @@ async def _publish(connection: asyncpg.pool.PoolConnectionProxy, topic: str, bat
 
 
 def _part(customer: str) -> int:
-    return crc32(customer.encode()) % 24
+    return crc32(customer.encode()) % PARTITIONS

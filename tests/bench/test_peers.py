@@ -6,13 +6,12 @@ import pytest
 
 from common.contracts.envelope import Decoder, Event
 from common.contracts.ingest import OrderPaid
-from regulars.bench import peers
+from regulars.bench import counting, peer_environments, peers
 from regulars.bench.stage import stage
-from regulars.kafka_broker import missing
 
 
 def test_the_messages_come_to_the_totals() -> None:
-    messages, totals = peers.make(1_000, 50)
+    messages, totals = counting.make(1_000, 50)
     decoder = Decoder((OrderPaid,))
     events = [event for message in messages if isinstance(event := decoder.decode(message.body), Event)]
     assert len(events) == 1_000
@@ -22,7 +21,7 @@ def test_the_messages_come_to_the_totals() -> None:
         assert isinstance(event.data, OrderPaid)
         sums[event.customer_id] += event.data.amount.amount_minor
     assert totals == {customer: (counts[customer], sums[customer]) for customer in counts}
-    assert peers.make(1_000, 50) == (messages, totals)
+    assert counting.make(1_000, 50) == (messages, totals)
 
 
 def test_a_peer_that_cannot_be_had_is_told_loudly(
@@ -33,17 +32,17 @@ def test_a_peer_that_cannot_be_had_is_told_loudly(
     def refuse(command: list[str], deadline_s: float) -> str:
         raise RuntimeError(f"{command[0]} is not to be had in {deadline_s:.0f} s")
 
-    monkeypatch.setattr(peers, "_run", refuse)
-    assert not peers._provided(peers.PEERS[0])
+    monkeypatch.setattr(peer_environments, "run", refuse)
+    assert not peer_environments.provided(peer_environments.PEERS[0])
     assert "NOT MEASURED: peers.quixstreams.exactly_once" in capsys.readouterr().err
 
 
 def test_other_totals_are_an_error() -> None:
     with pytest.raises(AssertionError, match="faust: 2 of 2 keys"):
-        peers._check("faust", {"a": (1, 5), "c": (1, 5)}, {"a": (1, 4), "c": (2, 5)})
+        counting.check("faust", {"a": (1, 5), "c": (1, 5)}, {"a": (1, 4), "c": (2, 5)})
 
 
-@pytest.mark.skipif(missing() is not None, reason=f"no Kafka: {missing()}")
+@pytest.mark.usefixtures("kafka")
 async def test_a_quick_run_without_peers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peers, "PEERS", ())
     monkeypatch.setattr(peers, "ROUNDS", 1)

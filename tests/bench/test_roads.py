@@ -6,9 +6,6 @@ from regulars.bench import growth, postings, relay, roads
 from regulars.bench.figures import Figure
 from regulars.bench.road_stage import Sample, rate
 from regulars.bench.stage import stage
-from regulars.kafka_broker import missing
-
-needs_kafka = pytest.mark.skipif(missing() is not None, reason=f"NOT TESTED ON KAFKA: {missing()}")
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +20,7 @@ def test_the_rate_leaves_out_the_first_of_several_batches() -> None:
     assert rate([start, first]) == 50
 
 
-@needs_kafka
+@pytest.mark.usefixtures("kafka")
 async def test_roads_and_the_relay() -> None:
     async with stage(quick=True) as ours:
         measured = await roads.measure(ours)

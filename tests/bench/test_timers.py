@@ -2,7 +2,7 @@
 
 import pytest
 
-from regulars.bench import timers
+from regulars.bench import timers, timers_table
 from regulars.bench.stage import stage
 
 PENDING = {"few": 100_000, "more": 200_000}  # of which a quick run takes a twentieth
@@ -24,8 +24,8 @@ async def test_a_quick_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_watermarks_part_the_due_times() -> None:
     """Each turn has exactly so many due times before its watermark and not before the last one's; all in the hour."""
-    plan = timers.Plan(timers.OPENED, timers.TURNS)
+    plan = timers_table.Plan(timers.OPENED, timers.TURNS)
     marks = plan.watermarks()
     assert round((marks[0] - plan.opens).total_seconds() * 1e6 / plan.step_us) == timers.WARM_UP
     assert marks == sorted(set(marks))
-    assert marks[-1] <= plan.opens + timers.ALL_DUE_WITHIN
+    assert marks[-1] <= plan.opens + timers_table.ALL_DUE_WITHIN

@@ -87,14 +87,13 @@ def _olist(folder: Path, orders: int | None) -> list[Line]:
 def _invented(seed: int, prefix: str, customers: int) -> Iterator[Line]:
     """The demo's plan as the history of other customers, who ordered in the days before; each closed by its end."""
     opened = AT - DAY * demo_shop.DAYS
-    sent = [one for one in demo_shop.plan(seed) if int(one.event["subject"][1:]) < customers]
+    sent = _others(seed, prefix, customers)
     last = {one.event["subject"]: number for number, one in enumerate(sent)}
-    for number, one in enumerate(sent):
-        event = _renamed(one.event, prefix)
-        happened = event.pop(demo_shop.HAPPENED, one.at)
+    for number, (at, event) in enumerate(sent):
+        happened = event.pop(demo_shop.HAPPENED, at)
         event["time"] = (opened + happened).isoformat()
         yield _line(event, historic=True)
-        if last[one.event["subject"]] == number:
+        if last[event["subject"]] == number:
             customer_id = event["subject"]
             ended = {"id": f"{IMPORT}:{customer_id}", "source": "import", "type": "history.ended"}
             yield _line(ended | {"subject": customer_id, "data": {}}, historic=True)
@@ -102,20 +101,15 @@ def _invented(seed: int, prefix: str, customers: int) -> Iterator[Line]:
 
 def _live(seed: int, prefix: str, customers: int) -> Iterator[Line]:
     """Each event happens when it is received."""
-    for one in demo_shop.plan(seed):
-        if int(one.event["subject"][1:]) < customers:
-            event = _renamed(one.event, prefix)
-            event.pop(demo_shop.HAPPENED, None)
-            yield _line(event, historic=False)
+    for _, event in _others(seed, prefix, customers):
+        event.pop(demo_shop.HAPPENED, None)
+        yield _line(event, historic=False)
 
 
-def _renamed(event: dict[str, Any], prefix: str) -> dict[str, Any]:
-    """The same event of a customer and an order of their own."""
-    data = dict(event["data"])
-    for name in data.keys() & {"order_id", "refund_id"}:
-        data[name] = f"{prefix}-{data[name]}"
-    ids = {name: f"{prefix}-{event[name]}" for name in ("id", "subject")}
-    return {**event, **ids, "data": data}
+def _others(seed: int, prefix: str, customers: int) -> list[demo_shop.Sent]:
+    """So many customers of the demo's plan, repeats and all, under names of their own."""
+    some = (one for one in demo_shop.plan(seed) if int(one.event["subject"][1:]) < customers)
+    return demo_shop.renamed(some, f"{prefix}-")
 
 
 def _line(event: dict[str, Any], *, historic: bool) -> Line:

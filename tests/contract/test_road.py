@@ -377,6 +377,26 @@ async def test_a_stop_that_ends_in_an_error_is_a_stop(stage: Stage) -> None:
     assert running.cancelled()
 
 
+async def test_a_cancellation_that_nobody_asked_for_stops_nothing(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiokafka's coordinator may be cancelled in itself; asked for its result, it says so to the road."""
+
+    async def asks_a_task_that_was_cancelled(*_: object) -> None:
+        monkeypatch.undo()
+        task = asyncio.create_task(asyncio.Event().wait())
+        task.cancel()
+        await asyncio.wait([task])
+        task.result()
+
+    road = stage.road()
+    monkeypatch.setattr(marks, "move", asks_a_task_that_was_cancelled)
+    await stage.publish(stage.event("c1", Visit()))
+    async with stage.running(road):
+        await stage.decided()
+    assert road.ready() is None
+
+
 async def test_ready_says_what_is_wrong_and_that_it_is_over(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also when subscribing works and consuming does not: it is not ready in between."""
     seen: set[str | None] = set()

@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from typing import Any
 import httpx
 import yaml
 
+from regulars.processes import free_port
 from tests.deploy.queries import PROMETHEUS, RULES
 from tests.deploy.tools import from_debian
 
@@ -65,8 +65,7 @@ async def scraping(targets: Mapping[str, str], folder: Path) -> AsyncIterator[Pr
     program = from_debian("prometheus")
     configuration = folder / "prometheus.yml"
     configuration.write_text(yaml.safe_dump(_configuration(targets)))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        address = f"127.0.0.1:{listener.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     flags = [
         f"--config.file={configuration}",
         f"--storage.tsdb.path={folder / 'data'}",

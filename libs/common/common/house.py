@@ -24,6 +24,7 @@ from common.contracts.topics import TOPICS, Topic
 from common.db.engine import open_pool
 from common.db.migrate import migrate
 from common.pipeline import Road
+from common.retry import is_stopped
 from common.service import Service
 from common.settings import Settings, SettingsError, load_settings
 from common.shops import Shop, load_shops
@@ -127,7 +128,7 @@ async def running(house: House, openers: Sequence[Opener], title: str) -> AsyncI
         gc.freeze()
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(server.serve(sockets=[listener]))
-            loops = [tasks.create_task(loop()) for part in parts for loop in part.loops]
+            loops = [tasks.create_task(_kept(loop)) for part in parts for loop in part.loops]
             host, port = listener.getsockname()[:2]
             try:
                 yield f"http://{host}:{port}"
@@ -136,6 +137,16 @@ async def running(house: House, openers: Sequence[Opener], title: str) -> AsyncI
                 await asyncio.wait([serving], timeout=settings.shutdown_s)
                 for loop in loops:
                     loop.cancel()
+
+
+async def _kept(loop: Loop) -> None:
+    """The loop; one that is cancelled though nobody asked it to stop ends the process, not itself in silence."""
+    try:
+        await loop()
+    except asyncio.CancelledError:
+        if is_stopped():
+            raise
+        raise RuntimeError("a loop was cancelled from within") from None
 
 
 async def until_stopped() -> None:

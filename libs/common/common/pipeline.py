@@ -33,7 +33,7 @@ from common.db.engine import is_outside
 from common.db.marks import Fenced
 from common.db.states import Key
 from common.ids import partition_of
-from common.retry import RECONNECT, give_up_if_stopped
+from common.retry import FAILED, RECONNECT, give_up_if_stopped
 from common.service import Service, refusing
 from common.settings import Settings
 from common.telemetry import metrics
@@ -70,7 +70,7 @@ class Road(Generic[S]):
             try:
                 async with self._bus.subscribe(self._service.name, self._topics, self._load_marks) as subscription:
                     await self._consume(subscription)
-            except Exception as error:  # noqa: BLE001 - the one seam to broker and database
+            except FAILED as error:  # the one seam to broker and database
                 give_up_if_stopped(error)
                 attempt = 1 if self._fault is None else attempt + 1
                 self._fault = f"subscription failed: {type(error).__name__}"  # told to anybody; the text is for the log

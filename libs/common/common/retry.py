@@ -35,9 +35,19 @@ class Retry:
 RECONNECT = Retry(first_ms=100, factor=2.0, max_ms=5_000, max_tries=FOREVER)
 
 
-def give_up_if_stopped(error: Exception) -> None:
+# What a loop that tries for ever has to catch. Libraries cancel tasks of their own; whoever asks for their result gets
+# CancelledError as if it had been stopped itself, which a task group would take for an orderly end.
+FAILED = (Exception, asyncio.CancelledError)
+
+
+def is_stopped() -> bool:
+    """Whether the running task was asked to stop, however that reached it."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def give_up_if_stopped(error: BaseException) -> None:
     """For a loop that tries for ever: raises CancelledError when its task was asked to stop and the error came of
     ending (a connection that is gone cannot be given back in order). Else the loop would have swallowed the stop."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
+    if is_stopped():
         raise asyncio.CancelledError from error

@@ -17,7 +17,7 @@ from common.bus.port import Mark, Message
 from common.db import outbox
 from common.db.engine import Connection
 from common.ids import PARTITIONS
-from common.retry import RECONNECT, give_up_if_stopped
+from common.retry import FAILED, RECONNECT, give_up_if_stopped
 from common.settings import Settings
 from common.telemetry import metrics
 
@@ -56,7 +56,7 @@ class Relay:
                     async with open_publisher(self._settings.kafka) as publisher:
                         attempt = 0
                         await self.publish_all(connection, publisher)
-            except Exception as error:  # noqa: BLE001 - the one seam to broker and database
+            except FAILED as error:  # the one seam to broker and database
                 give_up_if_stopped(error)
                 attempt += 1
                 log.warning("relay restarts", service=self._service, reason=f"{type(error).__name__}: {error}")

@@ -3,7 +3,7 @@
 from common.contracts.envelope import Decoder, encode
 from common.contracts.journeys import MessageRequested
 from common.contracts.topics import INGEST_EVENTS
-from regulars.bench.received import customers_of, message_requests, orders_completed, shop_events
+from regulars.bench.as_received import customers_of, message_requests, orders_completed, shop_events
 
 COUNT = 8_000  # more than one shop's, so that two are mixed
 

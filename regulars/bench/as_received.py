@@ -11,6 +11,7 @@ from common.contracts import ingest
 from common.contracts.envelope import Data, Event
 from common.contracts.journeys import MessageRequested
 from common.decision import Aggregate
+from common.money import Money
 from common.shops import load_shops
 from journeys import app as journeys
 from journeys import presets as journeys_presets
@@ -21,18 +22,33 @@ OPENED_AT = datetime(2026, 1, 5, tzinfo=UTC)
 DATA = {data.TYPE: data for data in ingest.FROM_SENDERS}
 EVENTS_PER_MESSAGE = 5  # more than it takes: a message comes of three to four
 EVENTS_AT_FIRST = 2_000  # people register before they order
+ORDER = Money(12_900, demo_shop.CURRENCY)
+
+
+def event(event_id: str, customer_id: str, at: datetime, data: Data, *, shop_id: str = SHOP) -> Event[Data]:
+    """Made by hand: what ingest tells of something that was sent when it happened."""
+    return Event(
+        specversion="1.0",
+        id=event_id,
+        source="api",
+        type=data.TYPE,
+        shop_id=shop_id,
+        customer_id=customer_id,
+        occurred_at=at,
+        received_at=at,
+        data=data,
+    )
 
 
 def shop_events(count: int) -> list[Event[Data]]:
     """So many different events in the order they were received: 400 customers to each 6,000, over 60 days."""
-    events: dict[str, Event[Data]] = {}
+    events: list[Event[Data]] = []
     for seed in itertools.count():
         if len(events) >= count:
             break
-        for sent in demo_shop.plan(seed):
-            event = _event(f"s{seed}-", sent)
-            events.setdefault(event.id, event)  # a repeat goes no further than ingest
-    return sorted(events.values(), key=lambda event: event.received_at)[:count]
+        plan = demo_shop.once(demo_shop.plan(seed))  # a repeat goes no further than ingest
+        events += map(_received, demo_shop.renamed(plan, f"s{seed}-"))
+    return sorted(events, key=lambda event: event.received_at)[:count]
 
 
 def message_requests(count: int) -> list[Event[Data]]:
@@ -52,12 +68,11 @@ def message_requests(count: int) -> list[Event[Data]]:
 def orders_completed(customers: int, of_each: int) -> list[Event[Data]]:
     """Completed orders alone, every customer's first, every customer's second and so on: each earns 129 points."""
     return [
-        _made(
+        event(
             f"o{number}-{customer}",
             f"c{customer:06d}",
             OPENED_AT + timedelta(days=number, milliseconds=customer),
-            {"order_id": f"o{number}-{customer}", "amount": {"amount_minor": 12_900, "currency": demo_shop.CURRENCY}},
-            "order.completed",
+            ingest.OrderCompleted(f"o{number}-{customer}", ORDER),
         )
         for number in range(of_each)
         for customer in range(customers)
@@ -69,23 +84,8 @@ def customers_of(events: Iterable[Event[Data]]) -> int:
     return len({event.customer_id for event in events})
 
 
-def _event(prefix: str, sent: demo_shop.Sent) -> Event[Data]:
-    told, data = sent.event, sent.event["data"]
-    if "order_id" in data:
-        data = data | {"order_id": prefix + data["order_id"]}
-    made = _made(prefix + told["id"], prefix + told["subject"], OPENED_AT + sent.at, data, told["type"])
+def _received(sent: demo_shop.Sent) -> Event[Data]:
+    told = sent.event
+    data = msgspec.convert(told["data"], DATA[told["type"]])
+    made = event(told["id"], told["subject"], OPENED_AT + sent.at, data)
     return msgspec.structs.replace(made, occurred_at=OPENED_AT + told.get(demo_shop.HAPPENED, sent.at))
-
-
-def _made(event_id: str, customer_id: str, at: datetime, data: dict[str, Any], event_type: str) -> Event[Data]:
-    return Event(
-        specversion="1.0",
-        id=event_id,
-        source="api",
-        type=event_type,
-        shop_id=SHOP,
-        customer_id=customer_id,
-        occurred_at=at,
-        received_at=at,
-        data=msgspec.convert(data, DATA[event_type]),
-    )
