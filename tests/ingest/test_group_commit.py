@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 
 from common.settings import Settings
+from tests.contract.waiting import until
 from tests.ingest.conftest import (
     Ingest,
     Keys,
@@ -16,6 +17,11 @@ from tests.ingest.conftest import (
     visit,
 )
 from tests.ingest.flushing import HOLD, accepted, flushing, ids, until_blocked, until_waiting
+
+WAITING_FOR_A_TRANSACTION = """
+SELECT EXISTS (SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE NOT granted AND locktype = 'transactionid' AND datname = current_database())
+"""
 
 
 async def test_many_requests_share_a_transaction(settings: Settings, keys: Keys) -> None:
@@ -139,3 +145,26 @@ async def test_a_repeat_in_the_same_flush_is_no_second_event(pool: asyncpg.Pool,
         await transaction.rollback()
     assert await ids(pool) == ["first", "x", "y1", "y2"]
     assert pair[0].result() is pair[1].result()  # who answers first takes the key out of the set
+
+
+async def test_what_follows_a_repeat_is_never_read_before_it(pool: asyncpg.Pool, settings: Settings) -> None:
+    """One flush has its transaction's id and waits; another brings one of its events later, and is done earlier."""
+    async with (
+        pool.acquire() as holder,
+        flushing(pool, settings) as one,
+        flushing(pool, settings) as two,
+        asyncio.TaskGroup() as tasks,
+    ):
+        transaction = holder.transaction()
+        await transaction.start()
+        await holder.execute("INSERT INTO seen (shop_id, source, id) VALUES ('shop', 'api', 'b')")
+        batch = tasks.create_task(one.submit([accepted(name) for name in ("a", "b", "placed", "z-paid")], []))
+
+        async def waits_for_b() -> bool:
+            return bool(await holder.fetchval(WAITING_FOR_A_TRANSACTION))
+
+        await until(waits_for_b, "the flush that waits for b")
+        await two.submit([accepted("placed")], [])
+        await transaction.rollback()
+    assert [row.event.id for row in await rows_of(pool)] == ["placed", "a", "b", "z-paid"]
+    assert batch.result() == {("shop", "api", name) for name in ("a", "b", "z-paid")}

@@ -104,6 +104,9 @@ class Flusher:
         """Flushes the batch; when the fault is in it, request by request, so that one costs the others nothing."""
         try:
             fresh = await self._flush(batch, tick)
+        except store.Overtaken:
+            await self._settle(batch, tick)
+            return
         except Exception as error:  # the one seam to the database
             if is_outside(error):
                 self._fault = f"{type(error).__name__}: {error}"

@@ -20,6 +20,14 @@ INSERT INTO seen (shop_id, source, id) SELECT * FROM unnest($1::text[], $2::text
 ON CONFLICT DO NOTHING RETURNING shop_id, source, id
 """
 
+# Of the keys that stood there already: whether a later transaction than this one has written any of them. Younger is
+# later; age() reckons with ids that have come round.
+OVERTAKEN = """
+SELECT EXISTS (
+    SELECT FROM seen JOIN unnest($1::text[], $2::text[], $3::text[]) AS k (shop_id, source, id)
+    USING (shop_id, source, id) WHERE age(seen.xmin) < age(pg_current_xact_id()::xid))
+"""
+
 EventKey = tuple[str, str, str]  # shop_id, source, id
 
 
@@ -28,9 +36,18 @@ def key_of(event: Event[Data]) -> EventKey:
     return event.shop_id, event.source, event.id
 
 
+class Overtaken(Exception):
+    """A repeat was written by a transaction that began later and ended earlier than ours. What follows it in ours would
+    be read before it: nothing of ours may commit, and the next try has a later id than both."""
+
+
 async def remember(connection: Connection, keys: Sequence[EventKey]) -> set[EventKey]:
-    """Notes the keys; returns those that were never seen before."""
+    """Notes the keys; returns those that were never seen before. Raises Overtaken."""
     if not keys:
         return set()
     rows = await connection.fetch(REMEMBER, *zip(*keys, strict=True))
-    return {(shop_id, source, id_) for shop_id, source, id_ in rows}
+    fresh = {(shop_id, source, id_) for shop_id, source, id_ in rows}
+    repeats = [key for key in keys if key not in fresh]
+    if fresh and repeats and await connection.fetchval(OVERTAKEN, *zip(*repeats, strict=True)):
+        raise Overtaken
+    return fresh
