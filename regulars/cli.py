@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from common.settings import SettingsError, load_settings
 from common.shops import ShopsError
 from common.telemetry import logs
+from regulars.bench import NAMES as BENCHMARKS
 from regulars.embedded_postgres import FolderInUse, ServerFailed
 from regulars.histories import Kind
 from regulars.home import DEFAULT_FOLDER, DEFAULT_SHOP, Home
@@ -208,7 +209,12 @@ def doctor(folder: Folder = DEFAULT_FOLDER) -> None:
 
 @app.command()
 def bench(
-    names: Annotated[list[str] | None, typer.Argument(help="Which; none named: all.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help=f"Of {', '.join(BENCHMARKS)}; none named: all. `peers` installs others into the cache folder."
+        ),
+    ] = None,
     json: Annotated[Path | None, typer.Option(help="Write the figures here.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A twentieth of the work: to see that it runs.")] = False,
 ) -> None:

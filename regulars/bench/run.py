@@ -8,11 +8,9 @@ import msgspec
 from rich.console import Console
 
 from common.telemetry import logs
+from regulars.bench import NAMES
 from regulars.bench.figures import Figure, table
 from regulars.bench.stage import Stage, stage
-
-# In this order: a module of this package each, with `async def measure(stage: Stage) -> list[Figure]`.
-NAMES = ("ingest", "roads", "postings", "relay", "timers", "simulation", "growth", "whole", "peers")
 
 Measure = Callable[[Stage], Awaitable[list[Figure]]]
 console = Console()
@@ -23,6 +21,8 @@ async def bench(names: Sequence[str], quick: bool, json: Path | None) -> None:
     if unknown := [name for name in names if name not in NAMES]:
         raise ValueError(f"no benchmark {unknown[0]!r}; there are {', '.join(NAMES)}")
     logs.configure("error", "console")
+    if json is not None:
+        json.write_bytes(b"[]")  # told at once where it cannot be written, not after all the work
     figures: list[Figure] = []
     for name in names or NAMES:
         console.print(f"[dim]{name} ...")
@@ -34,5 +34,9 @@ async def bench(names: Sequence[str], quick: bool, json: Path | None) -> None:
         figures += measured
         if json is not None:  # after each: an interrupted run keeps what it has
             json.write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
-    console.rule()
-    console.print(table(figures))
+    if len(names) != 1:
+        console.rule()
+        console.print(table(figures))
+    console.print("[dim]ratio: the part of the ceiling that was reached; of a time, the ceiling is the least it can be")
+    if quick:
+        console.print("[dim]--quick shows that everything runs: so little work says nothing about how fast it is")

@@ -55,7 +55,9 @@ async def _start_again(server: EmbeddedPostgres) -> None:
                 raise ServerFailed(
                     f"PostgreSQL has ended, and {attempt} tries to start it again failed: {error}"
                 ) from error
-            first_line = str(error).partition("\n")[0]  # what follows is the log's tail, which the last try shows
+            first_line = (
+                str(error).partition("\n")[0].rstrip(":")
+            )  # what follows is the log's tail, which the last try shows
             log.warning("try %d of %d: %s", attempt, AGAIN.max_tries, first_line)
             await asyncio.sleep(pause_s)
             attempt += 1

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from common.telemetry import logs
+from regulars.olist import OlistError
 from tests.chaos.mail import Doubts
 from tests.chaos.run import Plan, Report, run
 from tests.chaos.schedule import Mode, kills, schedule
@@ -21,6 +22,7 @@ from tests.chaos.sender import Pace
 from tests.chaos.traffic import FULL, SHORT
 
 console = Console()
+INTERRUPTED = 130  # as shells tell a Ctrl-C
 FULL_FAULTS = {Mode.KAFKA: 200, Mode.ONE_PROCESS: 48}
 SHORT_FAULTS = 8
 FULL_PACE, SHORT_PACE = Pace(1_500.0, 400), Pace(150.0, 40)
@@ -66,9 +68,16 @@ def conclude(report: Report) -> str:
             f"sent twice on purpose: {report.repeated:,}; requests repeated after a fault: {report.retries:,}",
             f"e-mails in doubt, so failed: {doubts.in_doubt}, of which {doubts.arrived} did arrive",
             f"e-mails at least once that arrived again: {doubts.repeated}",
-            f"make chaos ARGS='--mode {report.mode} --seed {report.seed}' runs the same schedule",
         )
     )
+
+
+def again(mode: Mode, options: argparse.Namespace) -> str:
+    """How to run the same schedule once more."""
+    given = [f"--mode {mode}", f"--seed {options.seed}", *(["--short"] if options.short else [])]
+    given += [f"--{name} {value}" for name in ("faults", "orders") if (value := getattr(options, name)) is not None]
+    given += [f"--olist {options.olist}"] if options.olist else []
+    return f"the same schedule once more: make chaos ARGS='{' '.join(given)}'"
 
 
 def json_of(reports: list[Report]) -> str:
@@ -101,6 +110,7 @@ async def chaos(options: argparse.Namespace) -> int:
         reports.append(await run(plan_of(Mode(mode), options), say))
         console.print(table_of(reports[-1]))
         console.print(conclude(reports[-1]), highlight=False, markup=False, soft_wrap=True)
+        console.print(again(Mode(mode), options), highlight=False, markup=False, soft_wrap=True)
     if options.json:
         options.json.write_text(json_of(reports), encoding="utf-8")
     return 0 if all(report.holds for report in reports) else 1
@@ -109,12 +119,14 @@ async def chaos(options: argparse.Namespace) -> int:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("--mode", action="append", choices=list(Mode), help="only this one (default: both)")
+    parser.add_argument(
+        "--mode", action="append", choices=[mode.value for mode in Mode], help="only this one (default: both)"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of schedule and traffic; the same seed, the same faults")
     parser.add_argument("--short", action="store_true", help="a minute instead of twenty: what `make test` runs")
-    parser.add_argument("--faults", type=int, help="how many, instead of the form's own number")
+    parser.add_argument("--faults", type=_count, help="how many, instead of the form's own number")
     parser.add_argument("--olist", type=Path, metavar="FOLDER", help="its CSV files; without, a history is invented")
-    parser.add_argument("--orders", type=int, help="a sample of the history: whole customers with so many orders")
+    parser.add_argument("--orders", type=_count, help="a sample of the history: whole customers with so many orders")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there")
     parser.add_argument("--plan", action="store_true", help="print the schedule and end")
     options = parser.parse_args()
@@ -122,10 +134,22 @@ def main() -> None:
     if options.plan:
         for mode in options.mode or list(Mode):
             faults = schedule(options.seed, Mode(mode), plan_of(Mode(mode), options).faults)
-            console.print(f"{mode}: {len(faults)} faults, {kills(faults)} kills")
+            console.print(f"{mode}, seed {options.seed}: {len(faults)} faults, {kills(faults)} kills")
             console.print("\n".join(map(str, faults)), highlight=False)
         return
-    sys.exit(asyncio.run(chaos(options)))
+    try:
+        status = asyncio.run(chaos(options))
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    except OlistError as error:
+        parser.error(str(error))
+    sys.exit(status)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)
 
 
 if __name__ == "__main__":

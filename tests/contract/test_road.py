@@ -384,9 +384,9 @@ async def test_a_cancellation_that_nobody_asked_for_stops_nothing(
 
     async def asks_a_task_that_was_cancelled(*_: object) -> None:
         monkeypatch.undo()
-        task = asyncio.create_task(asyncio.Event().wait())
-        task.cancel()
-        await asyncio.wait([task])
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(asyncio.Event().wait())
+            task.cancel()
         task.result()
 
     road = stage.road()

@@ -109,7 +109,7 @@ class Flusher:
             return
         except Exception as error:  # the one seam to the database
             if is_outside(error):
-                self._fault = f"{type(error).__name__}: {error}"
+                self._fault = f"the database does not answer: {type(error).__name__}"
                 self._fail(batch, Away(f"the database does not answer: {type(error).__name__}"))
             elif len(batch) > 1:
                 for submission in batch:
