@@ -1,6 +1,7 @@
 """`regulars dead-letters`: what could not be handled, per service, and back on the road with it."""
 
 from base64 import b64decode
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import asyncpg
@@ -11,7 +12,8 @@ from common.bus import dead_letters
 from common.clock import parse_clock
 from common.contracts.topics import TOPICS
 from common.settings import Settings
-from ingest.flusher import EDGE_HISTORIC
+from ingest.flusher import EDGE_HISTORIC, EDGE_SEGMENT
+from ingest.tracking import OUTCOME
 from ingest.vault import Vault
 from regulars.home import Home, admin_of
 from regulars.services import NAMES, Name
@@ -78,13 +80,13 @@ async def _send_again(
     vault = Vault(b64decode(vault_key))
     running = home.running()
     url = running.url if running else settings.ingest_url
-    counts = dict.fromkeys(("accepted", "duplicate", "refused", "unreadable"), 0)
+    counts = dict.fromkeys(("accepted", "duplicate", "ignored", "refused", "unreadable"), 0)
     async with httpx.AsyncClient(base_url=url) as client:
         for letter in await connection.fetch(SEALED, ids):
             key = await home.owner_key(admin_of(settings), letter["shop_id"])
             try:
                 answer = await client.post(
-                    "/v1/events",
+                    "/v1/batch" if letter["topic"] == EDGE_SEGMENT else "/v1/events",
                     params={"historic": letter["topic"] == EDGE_HISTORIC},
                     content=vault.open_letter(bytes(letter["body"])),
                     headers={"X-API-Key": key},
@@ -102,6 +104,9 @@ async def _send_again(
 
 def _outcome(answer: httpx.Response) -> str:
     match answer.status_code:
+        case httpx.codes.OK:  # of a message in Segment's form, which is always answered so
+            outcome = next(name for name, count in _counted(answer.headers[OUTCOME]) if count)
+            return "refused" if outcome == "rejected" else outcome
         case httpx.codes.ACCEPTED:
             return str(answer.json().get("status", "refused"))  # an array in an array is answered as a batch
         case httpx.codes.UNPROCESSABLE_ENTITY:
@@ -110,6 +115,13 @@ def _outcome(answer: httpx.Response) -> str:
             return "unreadable"
         case other:
             raise OSError(f"ingest answered {other}: {answer.text}")
+
+
+def _counted(told: str) -> Iterator[tuple[str, int]]:
+    """`accepted=1, duplicate=0` in parts."""
+    for each in told.split(", "):
+        name, _, count = each.partition("=")
+        yield name, int(count)
 
 
 async def _as_service(admin_database: str, name: str) -> asyncpg.Connection:

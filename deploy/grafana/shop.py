@@ -83,6 +83,12 @@ SHOP = Board(
                     stacked=True,
                 ),
                 graph(
+                    "Ignored, by connector and kind",
+                    "A minute. Sound messages that no event of ours tells of; docs/platforms says which are read.",
+                    per_minute("regulars_ingest_ignored_messages_total", "connector", "kind"),
+                    stacked=True,
+                ),
+                graph(
                     "How far behind we are",
                     "From an event's receipt to its decision; 0 when there is nothing left to read.",
                     largest("regulars_road_lag_seconds", "service"),

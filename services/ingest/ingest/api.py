@@ -1,6 +1,7 @@
 """Ingest's routes: events in, refused events listed, and the vault's door for the other services."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 import asyncpg
@@ -18,6 +19,7 @@ from common.web.auth import INTERNAL, Caller, requires
 from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, PlainId, RowId, decode_cursor
 from common.web.problems import Problem, unavailable
 from ingest import queries, store
+from ingest.connectors import cloudevents
 from ingest.domain.accept import Accepted, accept
 from ingest.domain.split import Unreadable, split, unpack
 from ingest.flusher import EDGE, EDGE_HISTORIC, Away, Flusher, Full
@@ -57,27 +59,52 @@ class Intake:
 
     async def take(self, body: bytes, headers: Mapping[str, str], shop_id: str, historic: bool) -> Response:
         """Answers when everything that is taken, and everything refused, is durable."""
-        shop = self._shops.get(shop_id)
-        if shop is None:
-            raise Problem(403, "Unknown shop", f"the key's shop {shop_id!r} is not among the shops of this system")
-        unpacked = _or_problem(unpack(body, headers.get("content-encoding", ""), self._body_max))
-        sent = _or_problem(split(unpacked, headers.get("content-type", ""), MAX_EVENTS_IN_REQUEST))
+        shop = self.shop(shop_id)
+        unpacked = self.unpacked(body, headers)
+        if cloudevents.is_cloud_event(headers):
+            sent = or_problem(cloudevents.read(unpacked, headers, MAX_EVENTS_IN_REQUEST))
+        else:
+            sent = or_problem(split(unpacked, headers.get("content-type", ""), MAX_EVENTS_IN_REQUEST))
         outcomes = [accept(each, shop_id, shop.currency, self._clock.now(), historic) for each in sent.events]
         accepted = [o for o in outcomes if isinstance(o, Accepted)]
+        door = EDGE_HISTORIC if historic else EDGE
         letters = [
-            DeadLetter(
-                EDGE_HISTORIC if historic else EDGE, f"{shop_id}/", self._vault.seal_letter(bytes(each)), outcome
-            )
+            self.letter(door, shop_id, bytes(each), outcome)
             for each, outcome in zip(sent.events, outcomes, strict=True)
             if isinstance(outcome, Rejection)
         ]
+        return _answer(outcomes, await self.write(accepted, letters), sent.single)
+
+    def shop(self, shop_id: str) -> Shop:
+        """The shop that a key is for; a problem for one that was taken away."""
+        shop = self._shops.get(shop_id)
+        if shop is None:
+            raise Problem(403, "Unknown shop", f"the key's shop {shop_id!r} is not among the shops of this system")
+        return shop
+
+    def now(self) -> datetime:
+        """The time, of the house's clock."""
+        return self._clock.now()
+
+    def unpacked(self, body: bytes, headers: Mapping[str, str]) -> bytes:
+        """The body without its content-encoding."""
+        return or_problem(unpack(body, headers.get("content-encoding", ""), self._body_max))
+
+    def letter(self, door: str, shop_id: str, body: bytes, rejection: Rejection) -> DeadLetter:
+        """What was refused at a door, sealed; sent to the same door again once it is mended."""
+        return DeadLetter(door, f"{shop_id}/", self._vault.seal_letter(body), rejection)
+
+    async def write(self, accepted: Sequence[Accepted], letters: Sequence[DeadLetter]) -> set[store.EventKey]:
+        """Returns when all is durable, with the keys of those events that were new; a 503 when that cannot be."""
         try:
             fresh = await self._flusher.submit(accepted, letters)
         except Full:
             raise unavailable("too many events are waiting to be written") from None
         except Away as away:
             raise unavailable(str(away)) from away
-        return _answer(outcomes, fresh, sent.single)
+        for letter in letters:
+            metrics.INGEST_REJECTIONS.labels(REASONS.get(letter.rejection.path, "invalid_field")).inc()
+        return fresh
 
 
 def router(pool: asyncpg.Pool, intake: Intake, vault: Vault) -> APIRouter:
@@ -91,7 +118,9 @@ def router(pool: asyncpg.Pool, intake: Intake, vault: Vault) -> APIRouter:
     )
     @direct
     async def post_events(request: Request) -> Response:
-        """One event, a JSON array, or NDJSON (application/x-ndjson); gzip allowed. `historic=true` is for imports."""
+        """One event, a JSON array, NDJSON (application/x-ndjson), or CloudEvents in any of their HTTP forms (`ce-`
+        headers, application/cloudevents+json, application/cloudevents-batch+json); gzip allowed. `historic=true` is
+        for imports."""
         caller = await sender(request)
         historic = _is_historic(request)
         if historic and not caller.may("operate"):
@@ -130,7 +159,8 @@ def _is_historic(request: Request) -> bool:
     return YES_OR_NO[said]
 
 
-def _or_problem(value: T | Unreadable) -> T:
+def or_problem(value: T | Unreadable) -> T:
+    """What could be read, or the answer to a request that could not."""
     if isinstance(value, Unreadable):
         raise Problem(*UNREADABLE[value.kind], value.reason, path="$")
     return value
@@ -143,9 +173,6 @@ def _answer(outcomes: Sequence[Accepted | Rejection], fresh: set[store.EventKey]
         counts[str(result["status"])] += 1
     for status, count in counts.items():
         metrics.INGEST_EVENTS.labels(status).inc(count)
-    for outcome in outcomes:
-        if isinstance(outcome, Rejection):
-            metrics.INGEST_REJECTIONS.labels(REASONS.get(outcome.path, "invalid_field")).inc()
     if single:
         outcome = outcomes[0]
         if isinstance(outcome, Rejection):

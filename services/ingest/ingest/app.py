@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from common.house import House, Part
 from ingest.api import Intake, router
 from ingest.flusher import LANES, Flusher
+from ingest.tracking import add_tracking
 from ingest.vault import Vault
 
 
@@ -23,4 +24,6 @@ async def open_service(house: House) -> AsyncIterator[Part]:
         flusher = Flusher(pool, vault, house.clock, settings, house.bell)
         intake = Intake(flusher, vault, house.clock, house.shops, settings.body_max_bytes)
         loops = (*[flusher.run] * LANES, *house.relays(pool, "ingest"))
-        yield Part("ingest", pool, router(pool, intake, vault), loops, flusher.ready)
+        routes = router(pool, intake, vault)
+        add_tracking(routes, intake)
+        yield Part("ingest", pool, routes, loops, flusher.ready)

@@ -37,6 +37,7 @@ log = structlog.get_logger()
 LANES = 2  # more make the flushes smaller and win nothing
 TICKS_KEPT = 300  # of one process; a reader needs the newest alone
 EDGE = "edge"  # the source of ticks, and where the dead letters of refused events stand
+EDGE_SEGMENT = "edge.segment"  # of refused messages in Segment's form, which have a door of their own
 EDGE_HISTORIC = "edge.historic"  # of those that an import brought: they must never come back as news
 
 

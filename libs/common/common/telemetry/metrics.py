@@ -19,6 +19,8 @@ HTTP_SECONDS = Histogram("regulars_http_request_seconds", "Per request.", ("rout
 INGEST_EVENTS = Counter("regulars_ingest_events_total", "Events received.", ("outcome",))
 # Rejected events by class of reason: malformed, unknown_type, unknown_shop, bad_time, invalid_field.
 INGEST_REJECTIONS = Counter("regulars_ingest_rejections_total", "Events rejected.", ("reason",))
+# Sound messages that no event of ours tells of, by the connector that read them and their kind: track, group, alias.
+INGEST_IGNORED = Counter("regulars_ingest_ignored_messages_total", "Messages ignored.", ("connector", "kind"))
 # How many events share one group commit, and how long it takes.
 INGEST_FLUSH_EVENTS = Histogram("regulars_ingest_flush_events", "Per group commit.", buckets=_EVENTS)
 INGEST_FLUSH_SECONDS = Histogram("regulars_ingest_flush_seconds", "Per group commit.", buckets=_SECONDS)
