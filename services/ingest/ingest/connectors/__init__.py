@@ -1,0 +1,1 @@
+"""Connectors: one file per platform, pure, from what it sends to the events that senders give."""
