@@ -32,7 +32,9 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
 letters = typer.Typer(help="What could not be handled, kept to be replayed.", no_args_is_help=True)
+connections = typer.Typer(help="A shop's connections to platforms.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
+app.add_typer(connections, name="sources")
 app.add_typer(letters, name="dead-letters")
 
 Folder = Annotated[Path, typer.Option("--data", help="Folder of this installation.")]
@@ -173,6 +175,47 @@ def create_key(
     from regulars.keys import create as verb
 
     _run(verb, folder, shop, scope.split(","))
+
+
+OfShop = Annotated[str, typer.Option("--shop", help="The shop it is for.")]
+PlatformsSecret = Annotated[str | None, typer.Option(help="The platform's; none: ours, where it is ours to make.")]
+
+
+@connections.command("add")
+def add_source(
+    kind: Annotated[str, typer.Argument(help="The platform: aftership, kdniao, kuaidi100, woocommerce.")],
+    shop: OfShop = DEFAULT_SHOP,
+    name: Annotated[str, typer.Option(help="To tell two of a kind apart.")] = "",
+    option: Annotated[list[str] | None, typer.Option(help="name=value; docs/platforms says which.")] = None,
+    secret: PlatformsSecret = None,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Connect a platform, and print where it is to send; a secret of ours is printed this once."""
+    from regulars.sources import add
+
+    _run(add, Home(folder), shop, kind, name, option or [], secret)
+
+
+@connections.command("list")
+def list_sources(shop: OfShop = DEFAULT_SHOP, folder: Folder = DEFAULT_FOLDER) -> None:
+    """A shop's sources, and how each does."""
+    from regulars.sources import show
+
+    _run(show, Home(folder), shop)
+
+
+@connections.command("rotate")
+def rotate_source(
+    source_id: Annotated[str, typer.Argument(help="Which.")],
+    shop: OfShop = DEFAULT_SHOP,
+    secret: PlatformsSecret = None,
+    old_valid_hours: Annotated[int, typer.Option(help="How long the old one stays good.", min=0, max=2160)] = 168,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Give a source another secret; the one before stays good for a while."""
+    from regulars.sources import rotate
+
+    _run(rotate, Home(folder), shop, source_id, secret, old_valid_hours)
 
 
 @letters.command("list")

@@ -13,6 +13,7 @@ from common.clock import parse_clock
 from common.contracts.topics import TOPICS
 from common.settings import Settings
 from ingest.flusher import EDGE_HISTORIC, EDGE_SEGMENT
+from ingest.hooks import LETTERS as OF_HOOKS
 from ingest.tracking import OUTCOME
 from ingest.vault import Vault
 from regulars.home import Home, admin_of
@@ -86,7 +87,7 @@ async def _send_again(
             key = await home.owner_key(admin_of(settings), letter["shop_id"])
             try:
                 answer = await client.post(
-                    "/v1/batch" if letter["topic"] == EDGE_SEGMENT else "/v1/events",
+                    _door(letter["topic"]),
                     params={"historic": letter["topic"] == EDGE_HISTORIC},
                     content=vault.open_letter(bytes(letter["body"])),
                     headers={"X-API-Key": key},
@@ -100,6 +101,13 @@ async def _send_again(
             if outcome != "unreadable":  # refused again, it is a new letter; unreadable, it stays the one it is
                 await connection.execute(REPLAYED, letter["id"], now.astimezone(UTC))
     return f"{sum(counts.values())} sent again: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+
+
+def _door(topic: str) -> str:
+    """Where the letter is sent again: the door it came by; a webhook's delivery by its source."""
+    if topic.startswith(OF_HOOKS):
+        return f"/v1/sources/{topic.removeprefix(OF_HOOKS)}/deliveries"
+    return "/v1/batch" if topic == EDGE_SEGMENT else "/v1/events"
 
 
 def _outcome(answer: httpx.Response) -> str:

@@ -96,5 +96,28 @@ SHOP = Board(
                 ),
             ),
         ),
+        (
+            "What platforms send",
+            (
+                graph(
+                    "Events of webhooks",
+                    "A minute, by platform. Trackers send a whole track again each time: most of it are duplicates.",
+                    per_minute("regulars_ingest_hook_events_total", "connector", "outcome"),
+                    stacked=True,
+                ),
+                graph(
+                    "Kept, since it could not be converted",
+                    "A minute. `regulars dead-letters list` says why; nothing of it is lost.",
+                    per_minute("regulars_ingest_hook_rejections_total", "connector", "reason"),
+                    stacked=True,
+                ),
+                graph(
+                    "Wrong signatures",
+                    "A minute. A secret that was changed at one side alone, or somebody who tries.",
+                    per_minute("regulars_ingest_hook_signature_failures_total", "connector"),
+                    stacked=True,
+                ),
+            ),
+        ),
     ),
 )

@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from common.house import House, Part
+from ingest import hooks, sources, sources_api
 from ingest.api import Intake, router
 from ingest.flusher import LANES, Flusher
+from ingest.health import Health
 from ingest.tracking import add_tracking
 from ingest.vault import Vault
 
@@ -21,9 +23,14 @@ async def open_service(house: House) -> AsyncIterator[Part]:
     async with house.pool("ingest") as pool:
         async with pool.acquire() as connection:
             await vault.check(connection)
+            await sources.check(connection, vault)
         flusher = Flusher(pool, vault, house.clock, settings, house.bell)
         intake = Intake(flusher, vault, house.clock, house.shops, settings.body_max_bytes)
-        loops = (*[flusher.run] * LANES, *house.relays(pool, "ingest"))
+        health, held = Health(pool), sources.Sources(pool, vault)
+        road = hooks.Hooks(flusher, vault, held, health, house.clock, house.shops)
         routes = router(pool, intake, vault)
         add_tracking(routes, intake)
+        routes.include_router(hooks.router(road))
+        routes.include_router(sources_api.router(pool, vault, held, road, house.clock))
+        loops = (*[flusher.run] * LANES, health.run, *house.relays(pool, "ingest"))
         yield Part("ingest", pool, routes, loops, flusher.ready)

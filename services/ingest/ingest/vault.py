@@ -19,6 +19,7 @@ from ingest.domain.accept import Personal
 
 NONCE_BYTES = 12  # of AES-GCM (NIST SP 800-38D)
 KEY_BYTES = 32
+PSEUDONYM_CHARS = 32  # 128 bits
 INDEXED = ("phone", "email")
 
 Key = tuple[str, str]  # shop_id, customer_id
@@ -70,6 +71,18 @@ class Vault:
     def open_letter(self, sealed: bytes) -> bytes:
         """The refused event again, for a replay."""
         return _open(self._master, sealed, b"dead letter")
+
+    def seal_secret(self, source_id: str, secret: str) -> bytes:
+        """A source's secret, sealed for this source."""
+        return _seal(self._master, secret.encode(), _place(("source", source_id), "secret"))
+
+    def open_secret(self, source_id: str, sealed: bytes) -> str:
+        """The secret again, to check a signature with."""
+        return _open(self._master, sealed, _place(("source", source_id), "secret")).decode()
+
+    def pseudonym(self, shop_id: str, value: str) -> str:
+        """An id made of personal data, the same each time, of which nobody without the master key can tell whose."""
+        return self.blind_index(shop_id, "pseudonym", value).hex()[:PSEUDONYM_CHARS]
 
     async def put(self, connection: Connection, items: Sequence[tuple[Key, str, Personal]]) -> None:
         """Seals `(customer, event_id, personal)` items in the caller's transaction; a later value replaces one."""

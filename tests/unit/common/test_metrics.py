@@ -7,12 +7,12 @@ from prometheus_client import Counter, Gauge, Histogram
 from common.telemetry import metrics
 
 CATALOGUE = {name: metric for name, metric in vars(metrics).items() if isinstance(metric, Counter | Gauge | Histogram)}
-LABELS = {"route", "method", "status", "outcome", "reason", "service", "topic", "channel", "type"}
+LABELS = {"connector", "route", "method", "status", "outcome", "reason", "service", "topic", "channel", "type"}
 PARTS = "http|ingest|road|relay|notifier"
 
 
 def test_every_name_tells_part_thing_and_unit() -> None:
-    assert len(CATALOGUE) == 19
+    assert len(CATALOGUE) == 23
     for metric in CATALOGUE.values():
         name = next(iter(metric.describe())).name + ("_total" if isinstance(metric, Counter) else "")
         unit = "total" if isinstance(metric, Counter) else "seconds|events"

@@ -24,6 +24,11 @@ INGEST_IGNORED = Counter("regulars_ingest_ignored_messages_total", "Messages ign
 # How many events share one group commit, and how long it takes.
 INGEST_FLUSH_EVENTS = Histogram("regulars_ingest_flush_events", "Per group commit.", buckets=_EVENTS)
 INGEST_FLUSH_SECONDS = Histogram("regulars_ingest_flush_seconds", "Per group commit.", buckets=_SECONDS)
+# Of platforms' webhooks, the same by connector: events accepted, duplicate, rejected (with a class of reason);
+# and calls without a signature of the source's.
+HOOK_EVENTS = Counter("regulars_ingest_hook_events_total", "Events of webhooks.", ("connector", "outcome"))
+HOOK_REJECTIONS = Counter("regulars_ingest_hook_rejections_total", "Rejected.", ("connector", "reason"))
+HOOK_SIGNATURE_FAILURES = Counter("regulars_ingest_hook_signature_failures_total", "Calls.", ("connector",))
 
 # The road. `service` is one of the five.
 # Events read, those that the service does not heed among them; facts they led to (`type` is the fact's, such as

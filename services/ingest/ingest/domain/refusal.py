@@ -11,7 +11,7 @@ from typing import Any
 from common.contracts.envelope import Rejection
 
 # msgspec's sentences: "Expected `int`, got `str` - at `$.data.items[0].quantity`".
-SENTENCE = re.compile(r"(?P<reason>.*?)(?: - at `(?P<path>\$(?:\.[a-z_]+|\[\d+\])*)`)?", re.DOTALL)
+SENTENCE = re.compile(r"(?P<reason>.*?)(?: - at `(?P<path>\$(?:\.[A-Za-z_]+|\[(?:\d+|\.{3})\])*)`)?", re.DOTALL)
 # What msgspec names of what it was given: a field's name. Only one that looks like a name is repeated.
 FIELD = re.compile(r"Object (?P<fault>contains unknown|missing required) field `(?P<name>.*)`", re.DOTALL)
 FIELD_NAME = re.compile(r"[A-Za-z_]{1,40}[0-9]{0,2}")

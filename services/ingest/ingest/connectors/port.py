@@ -1,0 +1,139 @@
+"""What a connector is: pure functions from a platform's delivery to events as senders give them.
+
+A delivery that brings nothing for us is Ignored; one that cannot be converted is a Rejection, and is kept sealed. Ids
+are derived from the source and from what happened, never from the delivery: platforms repeat themselves, and the same
+delivery converted again, after a repair, gives the same ids.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from common.contracts.envelope import Data, Rejection
+from common.ids import derived_id
+from ingest.domain.accept import Personal
+from ingest.domain.refusal import refusal
+
+MAX_LABEL_CHARS = 200
+NO_CUSTOMER = "names no customer"  # how the reason begins when nobody can tell whose it is
+CONTROL = re.compile(r"[\x00-\x1f]+")
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+Opts = TypeVar("Opts", bound=Struct)
+T = TypeVar("T")
+
+
+class Delivery(Struct, frozen=True):
+    """One call of a platform: the raw body, the headers that its connector heeds (names in lower case), the query."""
+
+    body: bytes
+    headers: Mapping[str, str] = {}
+    query: Mapping[str, str] = {}
+
+
+class Origin(Struct, Generic[Opts], frozen=True):
+    """Whose delivery it is. `pseudonym` makes an id of personal data that tells nobody anything about it."""
+
+    source_id: str
+    options: Opts
+    pseudonym: Callable[[str], str]
+
+
+class Converted(Struct, frozen=True):
+    """Events as senders give them, oldest first, and what of the delivery could not be converted."""
+
+    events: tuple[bytes, ...] = ()
+    rejections: tuple[Rejection, ...] = ()
+
+
+class Ignored(Struct, frozen=True):
+    """Genuine, and nothing that we tell anybody about."""
+
+    reason: str
+
+
+class Answer(Struct, frozen=True):
+    """What the platform takes as success."""
+
+    body: bytes = b"{}"
+    status: int = 200
+    media_type: str = "application/json"
+
+
+class Fault(Exception):
+    """Raised inside of a connector; comes out of it as a Rejection."""
+
+    def __init__(self, rejection: Rejection) -> None:
+        super().__init__(rejection.reason)
+        self.rejection = rejection
+
+
+Outcome = Converted | Ignored | Rejection
+
+
+def _never(_delivery: Delivery) -> bool:
+    return False
+
+
+def _plainly(_delivery: Delivery, _now: datetime) -> Answer:
+    return Answer()
+
+
+class Connector(Struct, Generic[Opts], frozen=True):
+    """One platform. `secrets_by` says who makes the secret: we, or the platform, which then tells it to the shop."""
+
+    kind: str
+    secrets_by: Literal["us", "platform"]
+    options: type[Opts]
+    heeds: tuple[str, ...]  # headers, in lower case
+    is_signed: Callable[[Delivery, str], bool]
+    convert: Callable[[Delivery, Origin[Opts]], Converted | Ignored]  # may raise Fault
+    is_probe: Callable[[Delivery], bool] = _never  # an unsigned call that only asks whether anybody is there
+    may_be_unsigned: Callable[[Delivery, Opts], bool] = lambda _delivery, _options: False
+    answer: Callable[[Delivery, datetime], Answer] = _plainly
+
+    def read(self, delivery: Delivery, origin: Origin[Opts]) -> Outcome:
+        """What the delivery says; never raises for what is in it."""
+        try:
+            return self.convert(delivery, origin)
+        except Fault as fault:
+            return fault.rejection
+
+
+def decode(decoder: "msgspec.json.Decoder[T]", body: bytes, under: str = "$") -> T:
+    """The body as the decoder's type. Raises Fault, in words that repeat nothing of it."""
+    try:
+        return decoder.decode(body)
+    except UNREADABLE as error:
+        raise Fault(refusal(error, under)) from None
+
+
+def event(
+    origin: Origin[Any],
+    cause: tuple[str, ...],
+    customer_id: str,
+    at: datetime | None,
+    data: Data,
+    personal: Personal | None = None,
+) -> bytes:
+    """One event as a sender gives it; what caused it makes its id. Without a time of its own it happens now."""
+    told: dict[str, object] = {
+        "id": derived_id(origin.source_id, *cause),
+        "source": origin.source_id,
+        "type": data.TYPE,
+        "subject": customer_id,
+        "data": data,
+    }
+    told |= {"time": at} if at is not None else {}
+    told |= {"personal": personal} if personal is not None else {}
+    return msgspec.json.encode(told)
+
+
+def label(*parts: str | None) -> str | None:
+    """Words that only describe, joined and made fit: an order is not refused for a strange name in it."""
+    joined = " ".join(part.strip() for part in parts if part and part.strip())
+    return CONTROL.sub(" ", joined)[:MAX_LABEL_CHARS].strip() or None

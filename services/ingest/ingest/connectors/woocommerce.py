@@ -1,0 +1,200 @@
+"""WooCommerce: an order comes whole, in the state it is in; what happened is read off it.
+
+An event's id is made of order and fact, not of the delivery: one save makes several deliveries, their delivery ids
+repeat themselves, and none of it is sent again when it is lost. So the newest body says everything that is known, and
+each of its facts counts once.
+"""
+
+import hmac
+import html
+from base64 import b64encode
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from hashlib import sha256
+
+import msgspec
+from msgspec import Struct
+
+from common.contracts import ingest
+from common.contracts.envelope import Data, Rejection
+from common.money import MAX_AMOUNT_MINOR, Money, minor_digits
+from ingest.connectors.form import fields
+from ingest.connectors.port import NO_CUSTOMER, Connector, Converted, Delivery, Fault, Ignored, Origin, decode, event
+from ingest.connectors.port import label as label_of
+from ingest.domain.accept import Personal
+
+SIGNATURE, TOPIC = "x-wc-webhook-signature", "x-wc-webhook-topic"
+ORDERS = ("order.created", "order.updated", "order.restored")
+NOT_PLACED = ("auto-draft", "checkout-draft", "draft", "trash")
+MAX_QUANTITY = 1_000_000
+
+
+class Options(Struct, frozen=True, forbid_unknown_fields=True):
+    """`customers`: stands before the numbers of WooCommerce's customers, which are nobody else's then."""
+
+    customers: str = "woocommerce"
+
+
+class Billing(Struct, frozen=True):
+    """Whom it is billed to."""
+
+    first_name: str | None = None
+    last_name: str | None = None
+    address_1: str | None = None
+    address_2: str | None = None
+    postcode: str | None = None
+    city: str | None = None
+    country: str | None = None
+    email: str | None = None
+    phone: str | None = None
+
+
+class LineItem(Struct, frozen=True):
+    """One line; `total` is of the whole line, without tax."""
+
+    product_id: int = 0
+    variation_id: int = 0
+    quantity: int | float = 1
+    name: str | None = None
+    total: str | None = None
+
+
+class Refund(Struct, frozen=True):
+    """One refund; its total is negative."""
+
+    id: int
+    total: str
+    reason: str | None = None
+
+
+class Order(Struct, frozen=True):
+    """An order as the REST API tells it, versions 1 to 3."""
+
+    id: int
+    status: str
+    currency: str
+    total: str
+    created: str = msgspec.field(name="date_created_gmt")
+    modified: str | None = msgspec.field(name="date_modified_gmt", default=None)
+    paid: str | None = msgspec.field(name="date_paid_gmt", default=None)
+    completed: str | None = msgspec.field(name="date_completed_gmt", default=None)
+    customer_id: int = 0
+    billing: Billing = Billing()
+    line_items: tuple[LineItem, ...] = ()
+    refunds: tuple[Refund, ...] = ()
+
+
+_ORDER = msgspec.json.Decoder(Order)
+
+Fact = tuple[tuple[str, ...], datetime | None, Data]  # what makes its id, when, what
+
+
+def is_signed(delivery: Delivery, secret: str) -> bool:
+    """base64(HMAC-SHA256(secret, body)); WordPress takes the secret without the entities in it."""
+    given = delivery.headers.get(SIGNATURE, "").encode()
+    expected = {b64encode(hmac.digest(key.encode(), delivery.body, sha256)) for key in (secret, html.unescape(secret))}
+    return True in [hmac.compare_digest(each, given) for each in expected]
+
+
+def is_probe(delivery: Delivery) -> bool:
+    """The first call, when the webhook is saved: a form with nothing but the webhook's number, unsigned."""
+    body = delivery.body
+    return (
+        SIGNATURE not in delivery.headers and body.startswith(b"webhook_id=") and fields(body).keys() == {"webhook_id"}
+    )
+
+
+def convert(delivery: Delivery, origin: Origin[Options]) -> Converted | Ignored:
+    """What an order's body says has happened to it."""
+    if delivery.headers.get(TOPIC) not in ORDERS:
+        return Ignored("no order that was created or updated")
+    order = decode(_ORDER, delivery.body)
+    if order.status in NOT_PLACED:
+        return Ignored("not placed")
+    customer_id, personal = _customer(order, origin), _personal(order.billing)
+    return Converted(
+        tuple(
+            event(origin, ("order", str(order.id), *cause), customer_id, at, data, personal if number == 0 else None)
+            for number, (cause, at, data) in enumerate(_facts(order))
+        )
+    )
+
+
+def _facts(order: Order) -> Iterator[Fact]:
+    order_id, total = str(order.id), _money(order.total, order.currency, "$.total")
+    items = tuple(_item(line, order.currency) for line in order.line_items[: ingest.MAX_ITEMS] if _is_item(line))
+    modified = _time(order.modified, "$.date_modified_gmt")
+    yield ("placed",), _time(order.created, "$.date_created_gmt"), ingest.OrderPlaced(order_id, total, items)
+    if order.paid:
+        yield ("paid",), _time(order.paid, "$.date_paid_gmt"), ingest.OrderPaid(order_id, total)
+    if order.status == "completed":
+        at = _time(order.completed, "$.date_completed_gmt") or modified
+        yield ("completed",), at, ingest.OrderCompleted(order_id, total)
+    if order.status == "cancelled":
+        yield ("cancelled",), modified, ingest.OrderCancelled(order_id)
+    for number, refund in enumerate(order.refunds):
+        amount = _money(refund.total.removeprefix("-"), order.currency, f"$.refunds[{number}].total")
+        yield ("refunded", str(refund.id)), modified, ingest.OrderRefunded(order_id, str(refund.id), amount)
+
+
+def _customer(order: Order, origin: Origin[Options]) -> str:
+    """A guest is known by the e-mail address or phone number of the bill, under an id that shows neither."""
+    if order.customer_id:
+        return f"{origin.options.customers}:{order.customer_id}"
+    contact = (order.billing.email or "").strip().lower() or (order.billing.phone or "").strip()
+    if not contact:
+        raise Fault(Rejection("$.billing.email", f"{NO_CUSTOMER}: a guest without e-mail and phone"))
+    return f"{origin.options.customers}:guest:{origin.pseudonym(contact)}"
+
+
+def _personal(billing: Billing) -> Personal:
+    address = (billing.address_1, billing.address_2, billing.postcode, billing.city, billing.country)
+    return Personal(
+        phone=label_of(billing.phone),
+        email=label_of(billing.email),
+        name=label_of(billing.first_name, billing.last_name),
+        address=label_of(*address),
+    )
+
+
+def _is_item(line: LineItem) -> bool:
+    return bool(line.product_id) and 1 <= line.quantity <= MAX_QUANTITY and line.quantity == int(line.quantity)
+
+
+def _item(line: LineItem, currency: str) -> ingest.Item:
+    item_id = f"{line.product_id}-{line.variation_id}" if line.variation_id else str(line.product_id)
+    quantity = int(line.quantity)
+    return ingest.Item(
+        item_id, quantity, label_of(html.unescape(line.name or "")), unit_price=_each(line.total, quantity, currency)
+    )
+
+
+def _each(total: str | None, quantity: int, currency: str) -> Money | None:
+    """A piece's price where it comes out even; what a line with a discount costs is no reason to refuse the order."""
+    try:
+        whole = _money(total or "", currency, "$")
+    except Fault:
+        return None
+    return Money(whole.amount_minor // quantity, currency) if whole.amount_minor % quantity == 0 else None
+
+
+def _money(text: str, currency: str, path: str) -> Money:
+    try:
+        minor = Decimal(text).scaleb(minor_digits(currency))
+        if not minor.is_finite() or not 0 <= minor <= MAX_AMOUNT_MINOR or minor != int(minor):
+            raise ValueError
+    except (ArithmeticError, ValueError):
+        raise Fault(Rejection(path, "expected an amount such as 12.50")) from None
+    return Money(int(minor), currency)
+
+
+def _time(text: str | None, path: str) -> datetime | None:
+    """The `_gmt` twins are UTC and do not say so."""
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
+    except ValueError:
+        raise Fault(Rejection(path, "expected a time as 2026-01-31T09:05:00")) from None
+
+
+CONNECTOR = Connector("woocommerce", "us", Options, (SIGNATURE, TOPIC), is_signed, convert, is_probe=is_probe)

@@ -1,0 +1,139 @@
+"""The one road of platforms' webhooks: verified, converted, and then as every other event, accepted and flushed.
+
+What cannot be converted or accepted is kept whole, sealed, and answered as a success: the platform could only send
+the same again, and some give up on an address that refuses. A replay sends the delivery down the same road once more.
+"""
+
+from collections.abc import Mapping
+from http.client import responses
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+from msgspec import Struct
+
+from common.bus.dead_letters import DeadLetter
+from common.clock import Clock
+from common.contracts.envelope import Rejection
+from common.shops import Shop
+from common.telemetry import metrics
+from common.web.problems import Problem, unavailable
+from ingest import store
+from ingest.connectors.known import CONNECTORS
+from ingest.connectors.port import NO_CUSTOMER, Converted, Delivery, Ignored
+from ingest.domain.accept import Accepted, accept
+from ingest.flusher import Away, Flusher, Full
+from ingest.health import Health
+from ingest.sources import Source, Sources
+from ingest.vault import Vault
+
+LETTERS = "hooks/"  # before the source's id: the topic that a delivery's dead letter stands under
+# Paths of refusals that are a class of their own in the metrics; all others lead into one of the body's fields.
+REASONS = {"$": "malformed", "$.type": "unknown_type", "$.time": "bad_time", "$.subject": "bad_customer"}
+OUTCOMES = ("accepted", "duplicate", "rejected")
+
+
+class Taken(Struct, frozen=True):
+    """What became of a delivery: events that were new, those that were not, and why the rest was refused."""
+
+    accepted: int = 0
+    repeated: int = 0
+    ignored: bool = False
+    rejections: tuple[Rejection, ...] = ()
+
+
+class Hooks:
+    """From a delivery to what became of it."""
+
+    def __init__(
+        self,
+        flusher: Flusher,
+        vault: Vault,
+        sources: Sources,
+        health: Health,
+        clock: Clock,
+        shops: Mapping[str, Shop],
+    ) -> None:
+        self._flusher, self._vault, self._sources, self._health = flusher, vault, sources, health
+        self._clock, self._shops = clock, shops
+        for kind in CONNECTORS:  # at 0 from the start: of a series that begins at 1 nobody sees the first
+            metrics.HOOK_SIGNATURE_FAILURES.labels(kind)
+            for outcome in OUTCOMES:
+                metrics.HOOK_EVENTS.labels(kind, outcome)
+            for reason in (*REASONS.values(), "no_customer", "invalid_field"):
+                metrics.HOOK_REJECTIONS.labels(kind, reason)
+
+    async def receive(self, source_id: str, request: Request) -> Response:
+        """A platform's call; answered as the platform wants it when all of it is durable."""
+        source = await self._sources.find(source_id)
+        if source is None:
+            raise Problem(404, responses[404], "There is no such source.")
+        connector, now = source.connector, self._clock.now()
+        headers = {name: value for name in connector.heeds if (value := request.headers.get(name)) is not None}
+        delivery = Delivery(await request.body(), headers, dict(request.query_params))
+        if not connector.is_probe(delivery):
+            # All secrets are tried, so that timing does not tell which one was meant.
+            signed = [connector.is_signed(delivery, secret) for secret in source.active(now)]
+            if not any(signed) and not connector.may_be_unsigned(delivery, source.origin.options):
+                metrics.HOOK_SIGNATURE_FAILURES.labels(connector.kind).inc()
+                self._health.count(source_id, now, signature_failures=1)
+                raise Problem(401, responses[401], "The signature is not that of any secret of this source.")
+            await self.take(source, delivery)
+        answer = connector.answer(delivery, now)
+        return Response(answer.body, answer.status, media_type=answer.media_type)
+
+    async def take(self, source: Source, delivery: Delivery) -> Taken:
+        """Down the road, without a look at signatures. Returns when it is durable."""
+        shop, source_id, now = self._shops.get(source.shop_id), source.origin.source_id, self._clock.now()
+        if shop is None:
+            raise Problem(
+                403, "Unknown shop", f"the source's shop {source.shop_id!r} is not among those of this system"
+            )
+        outcome = source.connector.read(delivery, source.origin)
+        if isinstance(outcome, Ignored):
+            self._health.count(source_id, now, ignored=1)
+            return Taken(ignored=True)
+        converted = Converted((), (outcome,)) if isinstance(outcome, Rejection) else outcome
+        decided = [accept(each, shop.shop_id, shop.currency, now, historic=False) for each in converted.events]
+        accepted = [each for each in decided if isinstance(each, Accepted)]
+        rejections = (*converted.rejections, *(each for each in decided if isinstance(each, Rejection)))
+        letters = []
+        if rejections:  # whole, with the first reason: what was accepted of it is known by its ids at a replay
+            sealed = self._vault.seal_letter(msgspec.json.encode(delivery))
+            letters = [DeadLetter(LETTERS + source_id, f"{shop.shop_id}/", sealed, rejections[0])]
+        try:
+            fresh = await self._flusher.submit(accepted, letters)
+        except Full:
+            raise unavailable("too many events are waiting to be written") from None
+        except Away as away:
+            raise unavailable(str(away)) from away
+        keys = {store.key_of(each.event) for each in accepted} & fresh
+        fresh -= keys  # who sent the same at the same time has the same set: an event is new once
+        new = len(keys)
+        taken = Taken(new, len(accepted) - new, rejections=rejections)
+        self._tell(source.connector.kind, taken)
+        self._health.count(
+            source_id, now, accepted=new, repeated=int(not new and not rejections), refused=int(bool(rejections))
+        )
+        return taken
+
+    def _tell(self, kind: str, taken: Taken) -> None:
+        counts = (taken.accepted, taken.repeated, len(taken.rejections))
+        for outcome, count in zip(OUTCOMES, counts, strict=True):
+            metrics.INGEST_EVENTS.labels(outcome).inc(count)
+            metrics.HOOK_EVENTS.labels(kind, outcome).inc(count)
+        for rejection in taken.rejections:
+            unknown = rejection.reason.startswith(NO_CUSTOMER)
+            reason = "no_customer" if unknown else REASONS.get(rejection.path, "invalid_field")
+            metrics.HOOK_REJECTIONS.labels(kind, reason).inc()
+
+
+def router(hooks: Hooks) -> APIRouter:
+    """Where platforms point their webhooks."""
+    routes = APIRouter()
+
+    @routes.post("/v1/hooks/{source_id}", tags=["sources"])
+    async def post_hook(source_id: str, request: Request) -> Response:
+        """A platform's call, signed with one of the source's secrets; answered as that platform expects."""
+        return await hooks.receive(source_id, request)
+
+    return routes
