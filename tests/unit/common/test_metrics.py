@@ -7,7 +7,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from common.telemetry import metrics
 
 CATALOGUE = {name: metric for name, metric in vars(metrics).items() if isinstance(metric, Counter | Gauge | Histogram)}
-LABELS = {"connector", "route", "method", "status", "outcome", "reason", "service", "topic", "channel", "type"}
+LABELS = {"connector", "kind", "route", "method", "status", "outcome", "reason", "service", "topic", "channel", "type"}
 PARTS = "http|ingest|road|relay|notifier"
 
 
