@@ -239,6 +239,7 @@ def stop_in_order(server: EmbeddedPostgres) -> None:
 async def test_a_kept_server_is_started_again_where_it_was(
     folder: Path, end: Callable[[EmbeddedPostgres], None], caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.WARNING, logger=keeper.__name__)  # whatever another test has set up
     async with await EmbeddedPostgres.start(folder) as server, kept(server):
         address = server.dsn()
         async with connected(server) as connection:
@@ -272,6 +273,7 @@ async def test_a_kept_server_that_does_not_start_is_given_up_with_the_reason(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(keeper, "AGAIN", Retry(first_ms=10, factor=1.0, max_ms=10, max_tries=3))
+    caplog.set_level(logging.WARNING, logger=keeper.__name__)
 
     async def run_for_good() -> None:
         async with await EmbeddedPostgres.start(folder, durable=False) as server, kept(server):

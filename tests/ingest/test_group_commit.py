@@ -161,7 +161,7 @@ async def test_what_follows_a_repeat_is_never_read_before_it(pool: asyncpg.Pool,
         batch = tasks.create_task(one.submit([accepted(name) for name in ("a", "b", "placed", "z-paid")], []))
 
         async def waits_for_b() -> bool:
-            return bool(await holder.fetchval(WAITING_FOR_A_TRANSACTION))
+            return bool(await pool.fetchval(WAITING_FOR_A_TRANSACTION))  # in a transaction it would stay as it was
 
         await until(waits_for_b, "the flush that waits for b")
         await two.submit([accepted("placed")], [])
