@@ -54,6 +54,8 @@ def add_tracking(routes: APIRouter, intake: Intake) -> None:
             problem.extra["message"] = problem.detail or problem.title
             raise problem from error
 
+    for kind in KINDS:  # at 0 from the start: of a series that begins at 1 nobody sees the first
+        metrics.INGEST_IGNORED.labels(segment.SOURCE, kind)
     for kind in (BATCH, *KINDS):
         path = f"/v1/{kind}"
         routes.add_api_route(path, post_messages, methods=["POST"], tags=["segment"], dependencies=[Depends(sender)])
