@@ -51,6 +51,15 @@ class OrderPlaced(Data, frozen=True):
     items: Annotated[tuple[Item, ...], Meta(max_length=MAX_ITEMS)] = ()
 
 
+class OrderUpdated(Data, frozen=True):
+    """The order was edited; `amount` and `items` are the whole of it from now on."""
+
+    TYPE: ClassVar[str] = "order.updated"
+    order_id: Id
+    amount: Money
+    items: Annotated[tuple[Item, ...], Meta(max_length=MAX_ITEMS)] = ()
+
+
 class OrderPaid(Data, frozen=True):
     """The order is paid in full; `amount` is the whole payment."""
 
@@ -127,6 +136,7 @@ class ReviewSubmitted(Data, frozen=True):
     item_id: Id | None = None
     has_photo: bool = False
     topics: Annotated[tuple[ReviewTopic, ...], Meta(max_length=6)] = ()
+    length: Annotated[int, Meta(ge=0)] | None = None  # of the text, in characters
 
 
 class CustomerRegistered(Data, frozen=True):
@@ -154,6 +164,13 @@ class CustomerMerged(Data, frozen=True):
     into: Id
 
 
+class CustomerSplit(Data, frozen=True):
+    """The subject was merged into `out_of` by mistake and is a person of its own again. Decided by ingest alone."""
+
+    TYPE: ClassVar[str] = "customer.split"
+    out_of: Id
+
+
 class CustomerErased(Data, frozen=True):
     """The person asked to be forgotten. Decided by ingest, not taken from senders."""
 
@@ -167,6 +184,7 @@ class ConsentChanged(Data, frozen=True):
     channel: Channel
     purpose: Purpose
     granted: bool
+    via: Label | None = None  # where it was said: a platform, a form, a channel
 
 
 class Visit(Data, frozen=True):
@@ -196,6 +214,23 @@ class HistoryEnded(Data, frozen=True):
     TYPE: ClassVar[str] = "history.ended"
 
 
+class CartUpdated(Data, frozen=True):
+    """The whole cart as it is now. Stays at the edge, which tells what was added and what was removed."""
+
+    TYPE: ClassVar[str] = "cart.updated"
+    cart_id: Id
+    items: Annotated[tuple[Item, ...], Meta(max_length=MAX_ITEMS)] = ()
+
+
+class OrderPaymentReceived(Data, frozen=True):
+    """Some of an order's money came in. Stays at the edge, which tells `order.paid` once when it is all there."""
+
+    TYPE: ClassVar[str] = "order.payment_received"
+    order_id: Id
+    payment_id: Id
+    amount: Money
+
+
 class Tick(Data, frozen=True):
     """To a partition, not a customer: every event received before `watermark` stands before this one."""
 
@@ -203,10 +238,14 @@ class Tick(Data, frozen=True):
     watermark: Time
 
 
-FROM_SENDERS: tuple[type[Data], ...] = (
+# What ingest turns into other events before it tells anybody.
+OF_THE_EDGE: tuple[type[Data], ...] = (CartUpdated, OrderPaymentReceived)
+
+TRAVELLING: tuple[type[Data], ...] = (
     CartItemAdded,
     CartItemRemoved,
     OrderPlaced,
+    OrderUpdated,
     OrderPaid,
     OrderCancelled,
     OrderRefunded,
@@ -224,4 +263,5 @@ FROM_SENDERS: tuple[type[Data], ...] = (
     Share,
     HistoryEnded,
 )
-EVENTS: tuple[type[Data], ...] = (*FROM_SENDERS, CustomerMerged, CustomerErased, Tick)
+FROM_SENDERS: tuple[type[Data], ...] = (*TRAVELLING, *OF_THE_EDGE)
+EVENTS: tuple[type[Data], ...] = (*TRAVELLING, CustomerMerged, CustomerSplit, CustomerErased, Tick)

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from common.contracts.envelope import Data, Rejection
 from common.ids import derived_id
-from ingest.domain.accept import Personal
+from ingest.domain.accept import Identities, Personal
 from ingest.domain.refusal import refusal
 
 MAX_LABEL_CHARS = 200
@@ -115,21 +115,24 @@ def decode(decoder: "msgspec.json.Decoder[T]", body: bytes, under: str = "$") ->
 def event(
     origin: Origin[Any],
     cause: tuple[str, ...],
-    customer_id: str,
+    customer_id: str | None,
     at: datetime | None,
     data: Data,
     personal: Personal | None = None,
+    identities: Identities | None = None,
 ) -> bytes:
-    """One event as a sender gives it; what caused it makes its id. Without a time of its own it happens now."""
+    """One event as a sender gives it; what caused it makes its id. Without a time of its own it happens now. A
+    platform's buyer is named under `identities`; `customer_id` is for the shop's own ids alone."""
     told: dict[str, object] = {
         "id": derived_id(origin.source_id, *cause),
         "source": origin.source_id,
         "type": data.TYPE,
-        "subject": customer_id,
         "data": data,
     }
     told |= {"time": at} if at is not None else {}
+    told |= {"subject": customer_id} if customer_id is not None else {}
     told |= {"personal": personal} if personal is not None else {}
+    told |= {"identities": identities} if identities is not None else {}
     return msgspec.json.encode(told)
 
 

@@ -36,6 +36,23 @@ class Personal(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     name: Text | None = None
     address: Text | None = None
     review_text: Annotated[str, Meta(max_length=10_000)] | None = None
+    consent_proof: Annotated[str, Meta(max_length=2_000)] | None = None
+
+
+class Identities(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Other names the same person goes by. Phone and e-mail are taken from `personal`, the order from `data`."""
+
+    buyer: Id | None = None  # of a platform's, with the platform's name before its number: "taobao:12"
+    card: Id | None = None  # a member card
+    open_id: Id | None = None
+    anonymous: Id | None = None  # a browser, a cart: whoever is behind it
+
+
+class Identity(Struct, frozen=True, order=True):
+    """One name of a person, of a kind: id (the sender's own), one of Identities, phone, email, order."""
+
+    kind: str
+    value: str
 
 
 class Inbound(Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,7 +60,7 @@ class Inbound(Struct, frozen=True, forbid_unknown_fields=True):
 
     id: Id
     type: str
-    customer_id: Id = field(name="subject")
+    customer_id: Id | None = field(name="subject", default=None)
     source: Id = "api"
     specversion: Annotated[str, Meta(pattern="^1\\.0$")] = "1.0"
     datacontenttype: Annotated[str, Meta(pattern="^application/json")] = "application/json"
@@ -52,15 +69,18 @@ class Inbound(Struct, frozen=True, forbid_unknown_fields=True):
     trace_parent: Annotated[str, Meta(max_length=64)] = field(name="traceparent", default="")
     data: Raw = Raw(b"{}")
     personal: Personal | None = None
+    identities: Identities = Identities()
 
 
 class Accepted(Struct, frozen=True):
     """An event as it will travel, and what goes to the vault. When it is received is stamped as it is written; an
-    event without a time of its own (not `timed`) happened then."""
+    event without a time of its own (not `timed`) happened then. Whose it is, is found out by `identities` as it is
+    written: until then `customer_id` is what the sender said, empty where it said nothing."""
 
     event: Event[Data]
     personal: Personal | None
     timed: bool = True
+    identities: tuple[Identity, ...] = ()
 
 
 _INBOUND = msgspec.json.Decoder(Inbound)
@@ -92,14 +112,27 @@ def accept(body: bytes | Raw, shop_id: str, currency: str, now: datetime, histor
         source=inbound.source,
         type=inbound.type,
         shop_id=shop_id,
-        customer_id=inbound.customer_id,
+        customer_id=inbound.customer_id or "",
         occurred_at=occurred_at,
         received_at=occurred_at,
         trace_parent=inbound.trace_parent,
         historic=is_historic,
         data=data,
     )
-    return Accepted(event, inbound.personal, timed=inbound.occurred_at is not None)
+    named = identities_of(inbound, data)
+    if inbound.customer_id is None and not named:
+        reason = "missing: say whose it is, by `subject`, `identities`, `personal.phone`, `personal.email` or an order"
+        return Rejection("$.subject", reason)
+    return Accepted(event, inbound.personal, inbound.occurred_at is not None, named)
+
+
+def identities_of(inbound: Inbound, data: Data) -> tuple[Identity, ...]:
+    """All names that an event gives its person, but the subject."""
+    told = msgspec.structs.asdict(inbound.identities)
+    if inbound.personal is not None:
+        told |= {"phone": inbound.personal.phone, "email": inbound.personal.email}
+    told["order"] = getattr(data, "order_id", None)
+    return tuple(Identity(kind, value) for kind, value in told.items() if value is not None)
 
 
 def _control_character(body: bytes | Raw, inbound: Inbound, data: Data) -> Rejection | None:
@@ -116,7 +149,7 @@ def _fault(
     """What types alone cannot say."""
     if inbound.shop_id not in (None, shop_id):
         return Rejection("$.shopid", f"unknown shop: the key is for {shop_id!r}")
-    if _is_phone_or_email(inbound.customer_id):
+    if inbound.customer_id is not None and _is_phone_or_email(inbound.customer_id):
         reason = "looks like a phone number or an e-mail address: send your own id, and contact data under `personal`"
         return Rejection("$.subject", reason)
     if isinstance(data, ingest.HistoryEnded) and not historic:
