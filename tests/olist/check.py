@@ -30,10 +30,10 @@ from regulars import history, olist
 from regulars.answer import Answer, Customer, customer_of, summary, write_customers
 from regulars.drain import drained
 from regulars.embedded_postgres import EmbeddedPostgres
-from regulars.import_history import import_history
+from regulars.history.import_verb import import_history
 from regulars.kafka_broker import KafkaCluster
 from regulars.services import NAMES
-from regulars.simulation import Simulation
+from regulars.history.virtual_time import Simulation
 from segmentation.domain.state import Profile
 from tests.five_processes import five_processes
 
