@@ -133,9 +133,12 @@ MappingOf = Annotated[
 
 def _known(what: list[str]) -> tuple[Kind, Path]:
     """A known data set: its name and its folder."""
-    if len(what) != 2 or what[0] not in list(Kind):  # noqa: PLR2004 - the name and the folder
-        raise typer.BadParameter(f"files need --mapping; without it, say one of {', '.join(Kind)} and a folder")
-    return Kind(what[0]), Path(what[1])
+    name, *folder = what
+    if name not in list(Kind):
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, Kind))}; files need --mapping")
+    if len(folder) != 1:
+        raise typer.BadParameter(f"{name} wants the folder with its files")
+    return Kind(name), Path(folder[0])
 
 
 def _files(what: list[str]) -> list[Path]:

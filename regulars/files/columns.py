@@ -16,9 +16,9 @@ Kind = Literal["text", "integer", "money", "time"]
 Pick = Literal["first", "last", "least", "most"]
 COMPARED_AS: Mapping[Kind, type] = {"text": str, "integer": int, "money": int, "time": datetime}
 
-# What is reckoned stays exact: 13 + 8 digits of an amount, 7 of a quantity, and a sum over very many rows.
+# What is reckoned stays exact: 16 + 8 digits of an amount, 7 of a quantity, and a sum over very many rows.
 EXACT = Context(prec=60)
-AMOUNT = re.compile(r"[+-]?\d{1,13}(?:\.\d{0,8})?|[+-]?\.\d{1,8}")
+AMOUNT = re.compile(r"[+-]?\d{1,16}(?:\.\d{0,8})?|[+-]?\.\d{1,8}")
 INTEGER = re.compile(r"([+-]?\d{1,18})(?:\.0+)?")  # 17850.0: how spreadsheets write a whole number
 EPOCH = re.compile(r"-?\d{1,15}(?:\.\d{1,9})?")
 MAX_FACTOR = 9_999_999

@@ -28,7 +28,7 @@ REASONS_SHOWN = 5
 EVENTS_SHOWN = 3
 HIDDEN = "..."
 
-console = Console(soft_wrap=True)
+console = Console(soft_wrap=True, markup=False, highlight=False)
 
 
 def import_files(
@@ -146,7 +146,7 @@ def _say_refused(report: Report) -> int:
         return 0
     console.print(f"{report.rows:,} rows refused; where and why: {report.path}")
     for reason, count in report.reasons.most_common(REASONS_SHOWN):
-        console.print(f"  {count:,} x {reason}", markup=False)
+        console.print(f"  {count:,} x {reason}")
     return SOME_REFUSED
 
 

@@ -176,8 +176,8 @@ def parse(text: str, name: str) -> FileMapping | tuple[Rejection, ...]:
 
 
 def _filled(kind: type[S], tree: object, path: str, faults: list[Rejection]) -> S | None:
-    """Field by field, since a conversion of the whole would stop at the first fault."""
-    before = len(faults)
+    """Field by field, since a conversion of the whole would stop at the first fault; without those that are faulty,
+    where it can do without, so that the rest is looked at too."""
     if not isinstance(tree, Mapping):
         faults.append(Rejection(path, "must be an object"))
         return None
@@ -191,7 +191,8 @@ def _filled(kind: type[S], tree: object, path: str, faults: list[Rejection]) -> 
         except msgspec.ValidationError as error:
             reason, _, inner = str(error).partition(" - at `")
             faults.append(Rejection(f"{path}.{name}{inner.rstrip('`').removeprefix('$')}", reason))
-    return kind(**values) if len(faults) == before else None
+    complete = all(name in values for name, field in known.items() if field.required)
+    return kind(**values) if complete else None
 
 
 def _column_spec(name: str, tree: object, faults: list[Rejection]) -> ColumnSpec | None:

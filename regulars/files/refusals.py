@@ -14,7 +14,7 @@ from common.contracts.envelope import Rejection
 By = Literal["mapping", "system"]
 
 
-class Refusal(Struct, frozen=True, omit_defaults=True):
+class Refusal(Struct, frozen=True):
     """One line of the report. `rows`: how many are left out with it, as the lines of the same order."""
 
     file: str

@@ -4,6 +4,7 @@ import codecs
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from importlib import import_module
@@ -20,6 +21,7 @@ Cells = tuple[str | None, ...]
 WHITESPACE = "whitespace"  # as a delimiter: any number of blanks
 LINE_MAX_BYTES = 5_000_000
 PARQUET_ROWS_AT_ONCE = 10_000
+ROWS_BETWEEN_PROGRESS = 1_000
 EXPLODED_MAX = 10_000
 COLUMNS_NAMED = 30  # of a file that lacks some
 
@@ -44,12 +46,15 @@ def units(path: Path, mapping: FileMapping, progress: Callable[[int], None]) -> 
         if mapping.format == "parquet":
             yield from _parquet(path, raw, mapping, progress)
             return
-        unpacked = _unpacked(path, raw)
+        unpacked = stack.enter_context(_unpacked(path, raw))
         read = _csv if mapping.format == "csv" else _ndjson
-        for number, unit in enumerate(read(path, unpacked, mapping)):
-            if not number % 1_000:
-                progress(raw.tell())
-            yield unit
+        try:
+            for number, unit in enumerate(read(path, unpacked, mapping)):
+                if not number % ROWS_BETWEEN_PROGRESS:
+                    progress(raw.tell())
+                yield unit
+        except (EOFError, zlib.error) as error:
+            raise FileFault(f"{path.name} is cut off or damaged: {error}") from None
 
 
 def _unpacked(path: Path, raw: IO[bytes]) -> IO[bytes]:
@@ -69,11 +74,16 @@ def _pyarrow(path: Path, module: str = "pyarrow") -> Any:
 
 
 def _csv(path: Path, file: IO[bytes], mapping: FileMapping) -> Iterator[Unit]:
-    how = mapping.csv
     try:
         text = io.TextIOWrapper(file, encoding=mapping.encoding, errors="surrogateescape", newline="")
     except LookupError:
         raise FileFault(f"{mapping.name}: no encoding {mapping.encoding!r}") from None
+    with text:
+        yield from _records(path, text, mapping)
+
+
+def _records(path: Path, text: io.TextIOWrapper, mapping: FileMapping) -> Iterator[Unit]:
+    how = mapping.csv
     for _ in range(how.skip_lines):
         text.readline()
     rows = _split(text, how.delimiter, how.quote, how.skip_lines)
