@@ -77,7 +77,7 @@ def test_a_quantity_times_a_price_is_not_rounded_on_the_way() -> None:
     ],
 )
 def test_times(text: str, form: str, zone: str | None, time: tuple[int, ...]) -> None:
-    assert read(text, zone, type="time", format=form) == datetime(*time, tzinfo=UTC)  # type: ignore[arg-type]
+    assert read(text, zone, type="time", format=form) == datetime(*time, tzinfo=UTC)  # type: ignore[arg-type, misc]
 
 
 @pytest.mark.parametrize(
