@@ -42,9 +42,10 @@ ONLY_FOR: Mapping[str, Kind] = {
 class Unfit(Exception):
     """What is wrong with a row: `path` leads into the mapping; neither repeats anything of the row."""
 
-    def __init__(self, path: str, reason: str) -> None:
+    def __init__(self, path: str, reason: str, record: object = None) -> None:
         super().__init__(f"{path}: {reason}")
         self.path, self.reason = path, reason
+        self.record = record  # of several, the one at fault, where it is one
 
 
 class ColumnSpec(Struct, frozen=True, forbid_unknown_fields=True):

@@ -75,6 +75,8 @@ async def _import(
                 report.refuse(line.place, rejection, by="system")
 
         what = Import(_Lines(reading, None if live else cursor.id), total, cursor, shop_id, not live, refused)
+        if not total and not report.rows:
+            raise ValueError(f"nothing happened in {', '.join(map(str, files))}")
         if total:
             await into_system(home, what, until, elsewhere)
         return _say_refused(report)

@@ -140,7 +140,10 @@ class Reading:
                 continue
             alone = None in values  # what has nothing to be grouped by
             key = [f"{ALONE}{place}"] * len(values) if alone else [str(value) for value in values]
-            rows.add((*key, *place), msgspec.msgpack.encode([record.cells for record in unit]))
+            try:
+                rows.add((*key, *place), msgspec.msgpack.encode([record.cells for record in unit]))
+            except UnicodeEncodeError:
+                self._report.refuse(place, Rejection("$", "is not text of the file's encoding"))
 
     def _tell_group(self, group: Sequence[Entry], besides: int, on_told: OnTold) -> None:
         places = [(int(key[-2]), int(key[-1])) for key, _ in group]
@@ -160,8 +163,9 @@ class Reading:
             rows = Rows(self._mapping.layout, self._once([record for _, record in records]))
             told = self._teller.tell(rows)
         except Unfit as fault:
+            at = next((where for where, record in records if record is fault.record), place)
             of_rows = len({where for where, _ in records})
-            self._report.refuse(place, Rejection(fault.path, fault.reason), of_rows)
+            self._report.refuse(at, Rejection(fault.path, fault.reason), of_rows)
             return
         self.silent += not told
         for rank, one in enumerate(told):

@@ -43,7 +43,7 @@ class Record(Mapping[str, Any]):
         try:
             return column.read(self._joined(name), factor if isinstance(factor, int) else None)
         except Unfit as fault:
-            raise Unfit(f"$.columns.{name}", fault.reason) from None
+            raise Unfit(f"$.columns.{name}", fault.reason, self) from None
 
     def _joined(self, name: str) -> str | None:
         sources = self._layout.sources[name]
@@ -64,7 +64,7 @@ class Record(Mapping[str, Any]):
             return None
         text = text.strip()
         if not text.isascii() and BYTES_LEFT.search(text):
-            raise Unfit(f"$.columns.{name}", "is not text of the file's encoding")
+            raise Unfit(f"$.columns.{name}", "is not text of the file's encoding", self)
         return None if text in self._layout.missing else text
 
     def __getitem__(self, name: str) -> Any:
@@ -111,8 +111,9 @@ class Rows(Mapping[str, Any]):
     def total(self, name: str) -> Decimal | int:
         """The sum over all rows. Raises Unfit where one has nothing: what has a hole adds up wrongly."""
         values = [record.value(name) for record in self.records]
-        if any(value is None for value in values):
-            raise Unfit(f"$.columns.{name}", "is missing in a row that is added up")
+        for record, value in zip(self.records, values, strict=True):
+            if value is None:
+                raise Unfit(f"$.columns.{name}", "is missing in a row that is added up", record)
         amounts = [value for value in values if isinstance(value, Decimal)]
         if amounts:
             total = Decimal(0)

@@ -23,6 +23,7 @@ BATCH_EVENTS = 1_000
 BATCH_BYTES = 4_000_000  # half of what a system takes in one request, unless told otherwise
 DETAIL_MAX_CHARS = 200
 REQUEST_TIMEOUT_S = 60.0
+RETRY_AFTER_MAX_S = 60.0
 AGAIN = Retry(first_ms=200, factor=2.0, max_ms=5_000, max_tries=10)
 NDJSON = {"content-type": "application/x-ndjson", "content-encoding": "gzip"}
 
@@ -87,14 +88,21 @@ async def _post(client: httpx.AsyncClient, body: bytes, historic: bool) -> dict[
                 answer: dict[str, Any] = response.json()
                 return answer
             fault = f"{response.status_code} {response.reason_phrase}: {_detail(response)}"
+            asked_s = _retry_after(response)
             if response.status_code not in (429, 503):
                 raise OSError(f"{client.base_url} answered {fault}")
         except httpx.TransportError as error:
-            fault = str(error)
+            fault, asked_s = str(error), 0.0
         pause_s = AGAIN.next(attempt)
         if pause_s is None:
             raise OSError(f"{client.base_url} does not take events: {fault}; run the import again to go on")
-        await asyncio.sleep(pause_s)
+        await asyncio.sleep(max(pause_s, asked_s))
+
+
+def _retry_after(response: httpx.Response) -> float:
+    """How long the system asks to be left alone, within a bound: it may be over its rate."""
+    asked = response.headers.get("retry-after", "")
+    return min(float(asked), RETRY_AFTER_MAX_S) if asked.isdecimal() else 0.0
 
 
 def _detail(response: httpx.Response) -> str:

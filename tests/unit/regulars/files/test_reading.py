@@ -108,7 +108,7 @@ def test_a_fault_in_one_line_of_an_order_refuses_the_order(tmp_path: Path) -> No
     assert events.refused == [
         {
             "file": "0.file",
-            "line": 2,
+            "line": 4,
             "path": "$.columns.line",
             "reason": "is missing in a row that is added up",
             "rows": 2,
@@ -116,6 +116,12 @@ def test_a_fault_in_one_line_of_an_order_refuses_the_order(tmp_path: Path) -> No
         }
     ]
     assert (events.reading.rows, events.reading.left_out) == (4, 1)
+
+
+def test_a_line_that_is_not_of_the_encoding_is_refused_before_it_is_grouped(tmp_path: Path) -> None:
+    text = LINES_HEAD.encode() + b"7,ana,2026-01-31,m\xfcg,1,1\n7,ana,2026-01-31,cup,1,1\n"
+    events = came(mapped(LINES), tmp_path, text)
+    assert [(r["line"], r["path"]) for r in events.refused] == [(2, "$")]
 
 
 def test_rows_that_two_files_have_count_once(tmp_path: Path) -> None:
