@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import lru_cache
 from math import isnan
 from typing import Annotated, Any, Literal, TypeAlias
-from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct
+
+from regulars.files.times import time_parser
+from regulars.files.unfit import Unfit
 
 Value: TypeAlias = str | int | bool | Decimal | datetime | None  # money is a Decimal of major units; None is missing
 Kind = Literal["text", "integer", "money", "time"]
@@ -20,10 +22,8 @@ COMPARED_AS: Mapping[Kind, type] = {"text": str, "integer": int, "money": int, "
 EXACT = Context(prec=60)
 AMOUNT = re.compile(r"[+-]?\d{1,16}(?:\.\d{0,8})?|[+-]?\.\d{1,8}")
 INTEGER = re.compile(r"([+-]?\d{1,18})(?:\.0+)?")  # 17850.0: how spreadsheets write a whole number
-EPOCH = re.compile(r"-?\d{1,15}(?:\.\d{1,9})?")
 MAX_FACTOR = 9_999_999
 TIMES_KEPT = 4_096  # times read last: the lines of an order have the same
-UNITS_PER_S = {"epoch_s": 1, "epoch_ms": 1_000}
 BYTES_LEFT = re.compile("[\udc80-\udcff]")  # what was not of the file's encoding
 ONLY_FOR: Mapping[str, Kind] = {
     "map": "text",
@@ -37,15 +37,6 @@ ONLY_FOR: Mapping[str, Kind] = {
     "format": "time",
     "zone": "time",
 }
-
-
-class Unfit(Exception):
-    """What is wrong with a row: `path` leads into the mapping; neither repeats anything of the row."""
-
-    def __init__(self, path: str, reason: str, record: object = None) -> None:
-        super().__init__(f"{path}: {reason}")
-        self.path, self.reason = path, reason
-        self.record = record  # of several, the one at fault, where it is one
 
 
 class ColumnSpec(Struct, frozen=True, forbid_unknown_fields=True):
@@ -139,7 +130,7 @@ class Column:
         if spec.type == "money":
             return self._money
         if spec.type == "time":
-            return lru_cache(maxsize=TIMES_KEPT)(_time_parser(spec.format or "iso", spec.zone or zone))
+            return lru_cache(maxsize=TIMES_KEPT)(time_parser(spec.format or "iso", spec.zone or zone))
         values = spec.map
         return (lambda text: text) if values is None else (lambda text: _mapped(values, text))
 
@@ -189,39 +180,3 @@ def _mapped(values: Mapping[str, str | int | bool], text: str) -> str | int | bo
     if (found := values.get(text)) is None:
         raise Unfit("", "is none of the values in its map")
     return found
-
-
-def _time_parser(form: str, zone: str | None) -> Callable[[str], datetime]:
-    if form not in ("iso", *UNITS_PER_S) and "%" not in form:
-        raise ValueError("format: is none of iso, epoch_s, epoch_ms, nor a pattern such as %d/%m/%Y %H:%M")
-    try:
-        here = ZoneInfo(zone) if zone is not None else None
-    except (ValueError, KeyError, OSError):
-        raise ValueError(f"zone: {zone!r} is not an IANA time zone") from None
-
-    def parse(text: str) -> datetime:
-        try:
-            time = _time(form, text)
-        except (ValueError, OverflowError, OSError):
-            raise Unfit("", f"is not a time of the form {form}") from None
-        if time.tzinfo is None:
-            if here is None:
-                raise Unfit("", "has no offset, and the mapping names no zone")
-            time = time.replace(tzinfo=here)
-        try:
-            return time.astimezone(UTC)
-        except OverflowError:
-            raise Unfit("", "is out of range") from None
-
-    return parse
-
-
-def _time(form: str, text: str) -> datetime:
-    if form == "iso":
-        return datetime.fromisoformat(text)
-    if form in UNITS_PER_S:
-        if EPOCH.fullmatch(text) is None:
-            raise ValueError
-        micros = int(EXACT.multiply(Decimal(text), Decimal(1_000_000 // UNITS_PER_S[form])))
-        return datetime.fromtimestamp(micros // 1_000_000, UTC).replace(microsecond=micros % 1_000_000)
-    return datetime.strptime(text, form)  # noqa: DTZ007 - its zone, where it has none, comes from the mapping

@@ -3,19 +3,18 @@
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Literal
 
-import msgspec
 import yaml
-from msgspec import Meta, Struct, structs
+from msgspec import Struct, structs
 
 from common.contracts import ingest
 from common.contracts.envelope import Data, Rejection
-from common.ids import Id
-from common.money import Currency, minor_digits
+from common.money import minor_digits
 from common.presets import Refused
 from ingest.domain.accept import Identities, Personal
 from regulars.files.columns import Column, ColumnSpec
+from regulars.files.document import Csv, Document, EventSpec, PersonSpec, Texts, filled
 from regulars.files.nodes import REFERENCE, Condition, Node, Scope
 from regulars.files.records import Layout
 
@@ -23,60 +22,9 @@ SUFFIX = ".yaml"
 MAX_BYTES = 200_000
 TYPES: Mapping[str, type[Data]] = {t.TYPE: t for t in ingest.FROM_SENDERS if t is not ingest.HistoryEnded}
 
-S = TypeVar("S", bound=Struct)
-Texts = tuple[str, ...]
-
 
 class BadMapping(Refused):
     """A mapping that cannot be used, or is not there: each fault with its path."""
-
-
-class Csv(Struct, frozen=True, forbid_unknown_fields=True):
-    """How a CSV file is written. Without `header` its first line names the columns."""
-
-    delimiter: Annotated[str, Meta(min_length=1, max_length=10)] = ","
-    quote: Annotated[str, Meta(max_length=1)] = '"'
-    header: Texts | None = None
-    skip_lines: Annotated[int, Meta(ge=0, le=1_000)] = 0
-
-
-class PersonSpec(Struct, frozen=True, forbid_unknown_fields=True):
-    """Whose a row is, as it stands in the file."""
-
-    subject: str | None = None
-    identities: dict[str, str] = {}
-    personal: dict[str, str] = {}
-
-
-class EventSpec(Struct, frozen=True, forbid_unknown_fields=True):
-    """An event that a row tells, as it stands in the file."""
-
-    type: str
-    id: str
-    time: str | None = None
-    where: Any = None
-    data: dict[str, Any] = {}
-    person: PersonSpec | None = None
-
-
-class Document(Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole file; docs/platforms/files.md explains it."""
-
-    format: Literal["csv", "ndjson", "parquet"]
-    events: Annotated[tuple[Any, ...], Meta(min_length=1, max_length=50)]
-    csv: Csv = Csv()
-    encoding: str = "utf-8-sig"
-    source: Id | None = None
-    currency: Currency | None = None
-    zone: str | None = None
-    missing: Texts = ()
-    columns: dict[str, Any] = {}
-    keep: Any = None
-    group: Texts = ()
-    once: Texts = ()
-    explode: str | None = None
-    time: str | None = None
-    person: PersonSpec | None = None
 
 
 class EventRule(Struct, frozen=True):
@@ -138,7 +86,7 @@ def parse(text: str, name: str) -> FileMapping | tuple[Rejection, ...]:
     except yaml.YAMLError as error:
         return (Rejection("$", f"is not YAML: {error}"),)
     faults: list[Rejection] = []
-    document = _filled(Document, tree, "$", faults)
+    document = filled(Document, tree, "$", faults)
     if document is None:
         return tuple(faults)
     specs = {name: spec for name, tree in document.columns.items() if (spec := _column_spec(name, tree, faults))}
@@ -175,30 +123,10 @@ def parse(text: str, name: str) -> FileMapping | tuple[Rejection, ...]:
     )
 
 
-def _filled(kind: type[S], tree: object, path: str, faults: list[Rejection]) -> S | None:
-    """Field by field, since a conversion of the whole would stop at the first fault; without those that are faulty,
-    where it can do without, so that the rest is looked at too."""
-    if not isinstance(tree, Mapping):
-        faults.append(Rejection(path, "must be an object"))
-        return None
-    known = {field.name: field for field in structs.fields(kind)}
-    faults += [Rejection(f"{path}.{name}", "unknown field") for name in tree if name not in known]
-    faults += [Rejection(f"{path}.{name}", "missing") for name, f in known.items() if f.required and name not in tree]
-    values: dict[str, Any] = {}
-    for name in (name for name in tree if name in known):
-        try:
-            values[name] = msgspec.convert(tree[name], known[name].type, str_keys=True)
-        except msgspec.ValidationError as error:
-            reason, _, inner = str(error).partition(" - at `")
-            faults.append(Rejection(f"{path}.{name}{inner.rstrip('`').removeprefix('$')}", reason))
-    complete = all(name in values for name, field in known.items() if field.required)
-    return kind(**values) if complete else None
-
-
 def _column_spec(name: str, tree: object, faults: list[Rejection]) -> ColumnSpec | None:
     if isinstance(tree, Mapping) and isinstance(tree.get("map"), Mapping):
         tree = {**tree, "map": {str(key): value for key, value in tree["map"].items()}}
-    return _filled(ColumnSpec, {"type": tree} if isinstance(tree, str) else tree, f"$.columns.{name}", faults)
+    return filled(ColumnSpec, {"type": tree} if isinstance(tree, str) else tree, f"$.columns.{name}", faults)
 
 
 def _columns(specs: Mapping[str, ColumnSpec], document: Document, faults: list[Rejection]) -> list[tuple[str, Column]]:
@@ -232,7 +160,7 @@ def _sources(name: str, spec: ColumnSpec, scope: Scope) -> tuple[tuple[str, str]
 
 
 def _rule(path: str, tree: object, document: Document, scope: Scope, columns: Mapping[str, Column]) -> EventRule | None:
-    spec = _filled(EventSpec, tree, path, scope.faults)
+    spec = filled(EventSpec, tree, path, scope.faults)
     if spec is None:
         return None
     if (data_type := TYPES.get(spec.type)) is None:

@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 from common import predicate
 from common.contracts.envelope import Rejection
 from common.contracts.ingest import MAX_ITEMS
-from regulars.files.columns import COMPARED_AS, Column, Unfit, Value
+from regulars.files.columns import COMPARED_AS, Column, Value
 from regulars.files.records import Record, Rows
+from regulars.files.unfit import Unfit
 
 Node: TypeAlias = Callable[[Rows], Any]  # None: there is nothing to say
 Condition: TypeAlias = Callable[[Rows | Record], bool]

@@ -5,7 +5,6 @@ In memory are two buffers of `sorting.MEMORY_BYTES`, one group, and some 150 byt
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from itertools import chain
@@ -17,13 +16,14 @@ import msgspec
 from rich.console import Console
 
 from common.contracts.envelope import Rejection
-from regulars.files.columns import Unfit, Value
+from regulars.files.columns import Value
 from regulars.files.mapping import FileMapping
 from regulars.files.records import Record, Rows
 from regulars.files.refusals import Report
 from regulars.files.rows import Cells, units
 from regulars.files.sorting import Entry, Sorter, together
 from regulars.files.telling import Teller, Told
+from regulars.files.unfit import Unfit
 from regulars.history.lines import Line, closing
 from regulars.history.progress import Bar
 
@@ -58,20 +58,18 @@ class Reading:
     ) -> None:
         self._files, self._mapping, self._teller, self._report = files, mapping, teller, report
         self._until = until
-        self._stack = ExitStack()
         self._events = Sorter()
         self._people: dict[str, bytes] = {}
         self.rows = self.left_out = self.silent = self.later = 0
         self.by_type: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
-        self._stack.enter_context(self._events)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
+        self._events.close()
 
     @property
     def people(self) -> int:

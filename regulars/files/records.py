@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from regulars.files.columns import BYTES_LEFT, EXACT, Column, Unfit, Value
+from regulars.files.columns import BYTES_LEFT, EXACT, Column, Value
+from regulars.files.unfit import Unfit
 
 
 class Layout:

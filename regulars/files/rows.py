@@ -14,8 +14,9 @@ from typing import IO, Any, NamedTuple
 import msgspec
 
 from common.contracts.envelope import Rejection
-from regulars.files.columns import Unfit, text_of
+from regulars.files.columns import text_of
 from regulars.files.mapping import FileMapping
+from regulars.files.unfit import Unfit
 
 Cells = tuple[str | None, ...]
 WHITESPACE = "whitespace"  # as a delimiter: any number of blanks

@@ -9,9 +9,9 @@ from msgspec import Struct
 from common.contracts.envelope import Rejection
 from common.ids import derived_id
 from ingest.domain.accept import Accepted, accept
-from regulars.files.columns import Unfit
 from regulars.files.mapping import EventRule, FileMapping
 from regulars.files.records import Rows
+from regulars.files.unfit import Unfit
 from regulars.history.lines import as_sent
 
 CONTACT = ("phone", "email")

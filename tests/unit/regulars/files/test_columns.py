@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regulars.files.columns import Column, ColumnSpec, Unfit, text_of
+from regulars.files.columns import Column, ColumnSpec, text_of
+from regulars.files.unfit import Unfit
 
 
 def read(text: str | None, zone: str | None = None, digits: int = 2, factor: int | None = None, **spec: Any) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from regulars.files.columns import ColumnSpec
-from regulars.files.mapping import Document
+from regulars.files.document import Document
 from tests.tidy.tree import ROOT
 from tests.unit.regulars.files.stage import Came, came, mapped
 

@@ -255,3 +255,49 @@ def test_the_events_that_are_lived_through_are_those_that_are_sent(tmp_path: Pat
     people = [event.customer_id for event in found]
     assert (len(set(people)), people[0] == people[1], len(set(people[2:]))) == (2, True, 1), "one card, one customer"
     assert not any(event.historic for event in found)
+
+
+CELL = st.one_of(
+    st.binary(max_size=12),
+    st.sampled_from(
+        [b"1", b"-5", b"9" * 30, b"1e400", b"2026-01-31", b"0001-01-01", b'"', b"\0", b"\xed\xa0\x80", b"ana"]
+    ),
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
+@given(rows=st.lists(st.lists(CELL, min_size=5, max_size=7), max_size=8), encoding=st.sampled_from(["utf-8", "gbk"]))
+def test_whatever_stands_in_a_file_each_row_is_told_left_out_or_refused(
+    tmp_path: Path, rows: list[list[bytes]], encoding: str
+) -> None:
+    content = LINES_HEAD.encode() + b"\n".join(b",".join(row) for row in rows)
+    events = came(mapped(LINES, encoding=encoding), tmp_path, content)
+    orders = len({event["id"].rpartition(":")[0] for event in events})
+    refused = sum(refusal["rows"] for refusal in events.refused)
+    assert orders + refused + events.reading.left_out <= events.reading.rows
+    assert bool(orders + refused + events.reading.left_out + events.reading.silent) == bool(events.reading.rows)
+    assert all(isinstance(accept(json.dumps(e).encode(), "demo", "GBP", NOW, historic=True), Accepted) for e in events)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
+@given(
+    rows=st.lists(
+        st.one_of(
+            st.binary(max_size=40),
+            st.recursive(
+                st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
+                lambda inner: (
+                    st.dictionaries(st.sampled_from(["nr", "who", "day", "price"]), inner, max_size=4)
+                    | st.lists(inner, max_size=3)
+                ),
+                max_leaves=8,
+            ).map(lambda row: json.dumps(row).encode()),
+        ),
+        max_size=8,
+    )
+)
+def test_whatever_stands_in_a_file_of_json(tmp_path: Path, rows: list[bytes]) -> None:
+    events = came(mapped(ORDERS.replace("format: csv", "format: ndjson")), tmp_path, b"\n".join(rows))
+    assert (
+        len(events) + sum(refusal["rows"] for refusal in events.refused) + events.reading.silent == events.reading.rows
+    )
