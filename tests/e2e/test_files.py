@@ -15,8 +15,8 @@ from tests.e2e.stored import simulated, stored_at_rest, stored_under, written
 from tests.e2e.test_import import ALL_WITHIN_S, in_the_middle, taken
 
 UNTIL = "2026-06-01T00:00:00+08:00"
-CUSTOMERS, ORDERS = 900, 4_000
-SOME_LINES = 4_000  # of about 13,000
+CUSTOMERS, ORDERS = 600, 3_000
+SOME_LINES = 2_500  # of about 10,000
 
 ORDERS_YAML = """
 format: csv
