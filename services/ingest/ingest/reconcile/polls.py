@@ -11,7 +11,8 @@ from common.db.engine import Connection
 # Each poll is one process's until `due_at`: whoever is killed in the middle leaves it to the next. Served by polls_due.
 CLAIM = """
 UPDATE polls SET claim = claim + 1, due_at = $2 WHERE (source_id, resource) = (
-    SELECT source_id, resource FROM polls WHERE due_at <= $1 ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+    SELECT source_id, resource FROM polls WHERE due_at <= $1 ORDER BY due_at, source_id, resource DESC
+    LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING source_id, resource, up_to, claim, failures
 """
 # A claim that another has taken over moves nothing any more.

@@ -26,7 +26,7 @@ from ingest.reconcile import polls
 from ingest.reconcile.dialect import Ask, Found, Unreadable
 from ingest.reconcile.known import DIALECTS
 from ingest.reconcile.polls import Lost, Poll
-from ingest.reconcile.rest import Away, Rest
+from ingest.reconcile.rest import Away, Rest, Sleep
 from ingest.sources import Source
 from ingest.vault import Vault
 
@@ -62,9 +62,10 @@ class Reconciler:
         client: httpx.AsyncClient,
         pause: timedelta,
         lease: timedelta = LEASE,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._pool, self._vault, self._find, self._road, self._clock = pool, vault, find, road, clock
-        self._client, self._pause, self._lease = client, pause, lease
+        self._client, self._pause, self._lease, self._sleep = client, pause, lease, sleep
         # What was told within the overlap and has not changed since: else whatever cannot be converted would be
         # written down at every poll. Who starts anew tells it once more.
         self._known: dict[tuple[str, str], dict[tuple[str, str], datetime | None]] = {}
@@ -120,7 +121,7 @@ class Reconciler:
         """Page by page; how far everything is known then."""
         shop, sealed = access
         dialect = DIALECTS[source.connector.kind]
-        rest = Rest(self._client, dialect, shop, self._vault.open_secret(poll.source_id, sealed))
+        rest = Rest(self._client, dialect, shop, self._vault.open_secret(poll.source_id, sealed), self._sleep)
         ask = Ask(poll.resource, poll.up_to - OVERLAP)
         newest, in_order = poll.up_to, True
         before: datetime | None = None

@@ -26,12 +26,12 @@ BILL = {
 }  # fmt: skip
 GIFT = BILL | {"first_name": "Cy", "last_name": "Doe", "address1": "9 Side St", "phone": "+1 555 0199"}
 BUYER = {"id": 706405506930370084, "email": "ann@example.com", "first_name": "Ann", "last_name": "Roe"}
-LINES = [
+LINES: list[dict[str, Any]] = [
     {"id": 1, "product_id": 632910392, "variant_id": 39072856, "quantity": 2, "title": "Mug", "price": "3.00"},
     {"id": 2, "product_id": 632910393, "variant_id": 49148385, "quantity": 1, "title": "Tea", "price": "23.35"},
     {"id": 3, "product_id": None, "variant_id": None, "quantity": 1, "title": "Tip", "price": "0.00"},
 ]
-ORDER = {
+ORDER: dict[str, Any] = {
     "id": 820982911946154508, "currency": "USD", "total_price": "29.35", "financial_status": "pending",
     "created_at": "2026-03-22T12:28:02-07:00", "updated_at": "2026-03-22T12:28:03-07:00", "test": False,
     "email": "ann@example.com", "phone": None, "customer": BUYER, "cart_token": "Z2NwLXVz", "billing_address": BILL,
@@ -40,7 +40,7 @@ ORDER = {
 ORDER_ID = "820982911946154508"
 TOTAL = {"order_id": ORDER_ID, "amount": {"amount_minor": 2935, "currency": "USD"}}
 LATER = {"updated_at": "2026-03-23T10:00:00-07:00"}
-FULFILLED = {
+FULFILLED: dict[str, Any] = {
     "id": 255858046, "order_id": 820982911946154508, "status": "success", "shipment_status": None,
     "tracking_company": "UPS", "created_at": "2026-03-23T09:00:00-07:00", "updated_at": "2026-03-23T09:00:00-07:00",
 }  # fmt: skip
@@ -155,7 +155,7 @@ def test_a_currency_that_is_none(currency: str | None) -> None:
 def test_paid_and_completed() -> None:
     paid = order("orders/paid", **LATER, financial_status="paid")
     assert types(read("shopify", paid)) == ["order.placed", "order.updated", "order.paid"]
-    whole = {"financial_status": "paid", "fulfillment_status": "fulfilled", "fulfillments": [FULFILLED]}
+    whole: dict[str, Any] = {"financial_status": "paid", "fulfillment_status": "fulfilled", "fulfillments": [FULFILLED]}
     final = events(read("shopify", order(**LATER, **whole)))
     assert [(event["type"], event["time"], event["data"]) for event in final[2:]] == [
         ("order.paid", "2026-03-23T17:00:00Z", TOTAL),
@@ -170,10 +170,14 @@ def test_paid_and_completed() -> None:
 
 def test_what_completes_an_order_is_the_shops_to_say() -> None:
     def completes(option: str, **more: Any) -> bool:
-        state = {"financial_status": "paid", "fulfillment_status": "fulfilled", "fulfillments": [FULFILLED]} | more
+        state: dict[str, Any] = {
+            "financial_status": "paid",
+            "fulfillment_status": "fulfilled",
+            "fulfillments": [FULFILLED],
+        } | more
         return "order.completed" in types(read("shopify", order(**state), completed=option))
 
-    delivered = {"fulfillments": [FULFILLED | {"shipment_status": "delivered"}]}
+    delivered: dict[str, Any] = {"fulfillments": [FULFILLED | {"shipment_status": "delivered"}]}
     closed = {"closed_at": "2026-03-24T10:00:00-07:00"}
     assert completes("fulfilled")
     assert not completes("fulfilled", fulfillment_status="partial")
