@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import asyncpg
-from pydantic import ValidationError
 from rich.console import Console
 
 from common.clock import parse_clock
@@ -87,11 +86,7 @@ def rest_of(url: str | None, key_file: str | None, since: datetime | None) -> so
     key = secret_of(None, key_file)
     if url is None or key is None:
         raise ValueError("--rest-url and --rest-key-file belong together")
-    try:
-        return sources.Rest(url=url, key=key, since=since)
-    except ValidationError as error:  # its own words repeat the key
-        fault = error.errors(include_input=False)[0]
-        raise ValueError(f"--rest-{fault['loc'][0]}: {fault['msg']}") from None
+    return sources.rest(url, key, since)
 
 
 async def show(home: Home, shop: str) -> None:

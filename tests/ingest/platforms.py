@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-TOKEN, CONSUMER = "shpat_0123456789", "ck_0123456789:cs_0123456789"
+TOKEN, APP, CONSUMER = "shpat_0123456789", "client-id:shpss_0123456789", "ck_0123456789:cs_0123456789"
 Answer = tuple[int, dict[str, str], bytes]
 
 
@@ -22,6 +22,7 @@ class Platform:
         self.orders: dict[int, dict[str, Any]] = {}
         self.customers: dict[int, dict[str, Any]] = {}
         self.asked: list[str] = []
+        self.forms: list[bytes] = []
         self.faults: list[Answer | Callable[[], Any] | None] = []
         self.url = ""
 
@@ -51,6 +52,8 @@ class Platform:
                 return fault
             await fault()
         path, query = urlsplit(target).path, {k: v[0] for k, v in parse_qs(urlsplit(target).query).items()}
+        if path == "/admin/oauth/access_token":
+            return 200, {}, json.dumps({"access_token": TOKEN, "scope": "read_orders", "expires_in": 86399}).encode()
         if not self._may(headers):
             return 401, {}, b"{}"
         return self._shopify(path, query) if self.kind == "shopify" else self._woocommerce(query)
@@ -106,6 +109,7 @@ async def served(platform: Platform) -> AsyncIterator[Platform]:
             while (head := await reader.readuntil(b"\r\n\r\n")) != b"":
                 first, *rest = head.decode("latin-1").rstrip().split("\r\n")
                 headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in rest)}
+                platform.forms.append(await reader.readexactly(int(headers.get("content-length", "0"))))
                 status, named, body = await platform.answer(first.split(" ")[1], headers)
                 told = "".join(f"{name}: {value}\r\n" for name, value in named.items())
                 writer.write(f"HTTP/1.1 {status} x\r\n{told}Content-Length: {len(body)}\r\n\r\n".encode() + body)

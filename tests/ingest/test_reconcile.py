@@ -3,12 +3,14 @@
 import asyncio
 import hmac
 import json
+import signal
 from base64 import b64encode
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -29,7 +31,8 @@ from ingest.sources import Rest, Source, Sources
 from ingest.vault import Vault
 from tests.contract.waiting import until
 from tests.ingest.conftest import MASTER_KEY, SHOPS, Keys, open_ingest
-from tests.ingest.platforms import CONSUMER, TOKEN, Platform, minutes, served
+from tests.ingest.platforms import APP, CONSUMER, TOKEN, Platform, minutes, served
+from tests.ingest.test_kill import LONG_S, ingest_process
 
 T0 = datetime(2026, 3, 22, 12, 0, tzinfo=UTC)
 KINDS = ("shopify", "woocommerce")
@@ -235,6 +238,23 @@ async def test_too_many_requests(stage: Stage) -> None:
     await stage.poll()
     shown = await stage.shown()
     assert (shown.due_at - stage.clock.at, shown.fault) == (timedelta(hours=1), "asked us to come again later")
+
+
+async def test_an_apps_client_id_and_secret_become_a_token(settings: Settings) -> None:
+    async with staged(settings, "shopify") as stage:
+        filled(stage.platform, 8)
+        async with stage.pool.acquire() as connection:
+            access = Rest(url=stage.platform.url, key=APP)
+            assert await sources.ask(connection, stage.vault, T0, "shop", stage.source_id, access)
+        stage.clock.at = T0 + minutes(5)
+        await stage.poll()
+        assert await stage.placed() == once(8)
+        (form, *_) = [form for form in stage.platform.forms if form]
+        assert form == b"grant_type=client_credentials&client_id=client-id&client_secret=shpss_0123456789"
+        stage.clock.at += PAUSE
+        stage.platform.faults = [(200, {}, b'{"error": "x"}')]
+        await stage.poll()
+        assert (await stage.shown()).fault == "expected an access token"
 
 
 async def test_a_bucket_that_fills_is_left_to_leak(settings: Settings) -> None:
@@ -448,3 +468,37 @@ async def test_the_whole_service_with_webhooks_and_polls(settings: Settings, key
             return placed == once(8)
 
         await until(is_known, "all orders")
+
+
+async def test_a_process_that_is_killed_in_the_middle_of_a_poll(
+    settings: Settings, admin: asyncpg.Connection, pool: asyncpg.Pool, tmp_path: Path
+) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    gate = Gate()
+    async with served(Platform("woocommerce")) as platform:
+        for number in range(1, 9):
+            platform.order(number, now + number * timedelta(seconds=1))
+        platform.faults = [None, gate]
+        async with pool.acquire() as connection:
+            access = Rest(url=platform.url, key=CONSUMER, since=now)
+            await sources.add(connection, Vault(MASTER_KEY), now, "demo", "woocommerce", "", {}, None, access)
+
+        async def placed() -> Counter[str]:
+            told = [json.loads(row[0]) for row in await pool.fetch(FACTS)]
+            return Counter(event["data"]["order_id"] for event in told if event["type"] == "order.placed")
+
+        async def is_complete() -> bool:
+            return await placed() == once(8)
+
+        async with ingest_process(settings, tmp_path / "ingest.log") as process:
+            async with asyncio.timeout(LONG_S):
+                await gate.reached.wait()
+            process.send(signal.SIGKILL)
+            assert await process.stop() == -signal.SIGKILL
+            assert await placed() == once(3)
+            gate.opened.set()
+            await admin.execute("UPDATE ingest.polls SET due_at = now()")  # as if the claim of the dead were over
+            process.start()
+            await process.ready()
+            await until(is_complete, "all orders")
+            assert await process.stop() == 0

@@ -1,5 +1,6 @@
 """Sources: a shop's connections to platforms, with their sealed secrets; what is asked often is held for a moment."""
 
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -10,7 +11,7 @@ import asyncpg
 import msgspec
 from cryptography.exceptions import InvalidTag
 from msgspec import Struct
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from common.db.engine import Connection
 from ingest.connectors.known import CONNECTORS
@@ -175,6 +176,15 @@ def path_of(source_id: str) -> str:
     return f"/v1/hooks/{source_id}"
 
 
+def rest(url: str, key: str, since: datetime | None) -> Rest:
+    """How a platform is asked. Raises Refused, in words that do not repeat the key."""
+    try:
+        return Rest(url=url, key=key, since=since)
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False)[0]
+        raise Refused(f"$.rest.{fault['loc'][0]}", fault["msg"]) from None
+
+
 async def add(
     connection: Connection,
     vault: Vault,
@@ -239,8 +249,8 @@ async def _ask(
         url = shop_address(rest.url)
     except ValueError as error:
         raise Refused("$.rest.url", str(error)) from None
-    if dialect.key_parts != len(rest.key.split(":")):
-        raise Refused("$.rest.key", "expected the consumer's key and secret with a colon between")
+    if not re.fullmatch(dialect.key_form, rest.key):
+        raise Refused("$.rest.key", dialect.key_words)
     await connection.execute(SET_REST, source_id, url)
     await connection.execute(DROP_REST, source_id)
     await connection.execute(ADD_SEALED, source_id, vault.seal_secret(source_id, rest.key), REST)

@@ -51,15 +51,26 @@ class Unreadable(Exception):
     """The answer is not one that this dialect knows. Says what was expected, and nothing of what came."""
 
 
+class Exchange(Struct, frozen=True):
+    """How a credential is made a token that is good for a while: a form for a path below the shop's address."""
+
+    path: str
+    form: Mapping[str, str]
+    read: Callable[[Answer], str]
+
+
 class Dialect(Struct, frozen=True):
-    """One platform's REST API. `url` gives the address below the shop's own, `headers` what the credential becomes."""
+    """One platform's REST API. `key_form` is what a credential looks like, `key_words` says it to whoever has to give
+    one; `exchange` says how it becomes a token, where it does, and `headers` what the token is sent as."""
 
     resources: tuple[str, ...]
-    key_parts: int  # of the credential, with colons between
+    key_form: str
+    key_words: str
     headers: Callable[[str], Mapping[str, str]]
     url: Callable[[str, Ask], str]
     read: Callable[[Ask, Answer], Page]
     pause_s: Callable[[Mapping[str, str]], float] = lambda _headers: 0.0
+    exchange: Callable[[str], Exchange | None] = lambda _key: None
 
 
 class Dates(Struct, frozen=True):

@@ -47,20 +47,33 @@ def shop_address(text: str) -> str:
 
 
 class Rest:
-    """A shop's REST API, asked with its credential."""
+    """A shop's REST API, asked with its credential, or with the token that the credential is good for."""
 
     def __init__(
         self, client: httpx.AsyncClient, dialect: Dialect, shop: str, key: str, sleep: Sleep = asyncio.sleep
     ) -> None:
-        self._client, self._dialect, self._shop, self._sleep = client, dialect, shop, sleep
-        self._headers = {"Accept": "application/json", **dialect.headers(key)}
+        self._client, self._dialect, self._shop, self._key, self._sleep = client, dialect, shop, key, sleep
+        self._headers: Mapping[str, str] | None = None
 
     async def page(self, url: str) -> Answer:
         """The page. Waits where the platform asks for a pause; raises Away, in words that repeat nothing of it."""
+        if self._headers is None:
+            self._headers = {"Accept": "application/json", **self._dialect.headers(await self._token())}
         if origin_of(url) != origin_of(self._shop):
             raise Away("the next page was named at another address than the shop's")
+        return await self._answer("GET", url, self._headers)
+
+    async def _token(self) -> str:
+        if (exchange := self._dialect.exchange(self._key)) is None:
+            return self._key
+        answer = await self._answer("POST", self._shop + exchange.path, {"Accept": "application/json"}, exchange.form)
+        return exchange.read(answer)
+
+    async def _answer(
+        self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None = None
+    ) -> Answer:
         for _ in range(MAX_WAITS):
-            answer = await self._try(url)
+            answer = await self._try(method, url, headers, form)
             if not isinstance(answer, float):
                 if pause_s := min(self._dialect.pause_s(answer.headers), MAX_PAUSE_S):
                     await self._sleep(pause_s)
@@ -70,13 +83,15 @@ class Rest:
             await self._sleep(answer)
         raise Away(f"asked us to wait {MAX_WAITS} times for one page", MAX_PAUSE_S)
 
-    async def _try(self, url: str) -> Answer | float:
-        """The page, or how many seconds to wait for it."""
+    async def _try(
+        self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None
+    ) -> Answer | float:
+        """What it answered, or how many seconds to wait for that."""
         try:
             async with (
                 asyncio.timeout(TIMEOUT_S),
                 self._client.stream(
-                    "GET", url, headers=self._headers, follow_redirects=False, timeout=TIMEOUT_S
+                    method, url, headers=headers, data=form, follow_redirects=False, timeout=TIMEOUT_S
                 ) as response,
             ):
                 if response.status_code in BUSY:

@@ -6,11 +6,11 @@ from datetime import UTC
 from urllib.parse import urlencode
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from ingest.connectors.port import UNREADABLE
 from ingest.connectors.values import moment
-from ingest.reconcile.dialect import Answer, Ask, Dates, Dialect, Page, Unreadable, found
+from ingest.reconcile.dialect import Answer, Ask, Dates, Dialect, Exchange, Page, Unreadable, found
 
 API_VERSION = "2026-07"  # Shopify answers one that is no longer kept as the oldest that is
 PAGE_SIZE = 250
@@ -20,12 +20,37 @@ FULL_AT = 0.8  # of the bucket: the rest is left to the shop's other apps
 NEXT = re.compile(r'<([^<>]+)>\s*;\s*rel="?next"?')
 TOPIC = "x-shopify-topic"
 
+
+class Token(Struct, frozen=True):
+    """What a credential is good for."""
+
+    access_token: str
+
+
+_TOKEN = msgspec.json.Decoder(Token)
 _PAGE = msgspec.json.Decoder(dict[str, list[Raw]])
 
 
 def headers(key: str) -> Mapping[str, str]:
     """The Admin API's access token."""
     return {"X-Shopify-Access-Token": key}
+
+
+def exchange(key: str) -> Exchange | None:
+    """The client id and secret of an app become a token for a day. Apps that were made in the shop's admin, before that
+    was given up, have a token of their own for good."""
+    client_id, colon, client_secret = key.partition(":")
+    if not colon:
+        return None
+    form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}
+    return Exchange("/admin/oauth/access_token", form, _token)
+
+
+def _token(answer: Answer) -> str:
+    try:
+        return _TOKEN.decode(answer.body).access_token
+    except UNREADABLE:
+        raise Unreadable("expected an access token") from None
 
 
 def url(shop: str, ask: Ask) -> str:
@@ -63,4 +88,13 @@ def pause_s(headers: Mapping[str, str]) -> float:
     return max(0.0, (int(used) - FULL_AT * int(size)) / LEAK_PER_S)
 
 
-DIALECT = Dialect(("orders", "customers"), 1, headers, url, read, pause_s)
+DIALECT = Dialect(
+    ("orders", "customers"),
+    r"[^:]+(:[^:]+)?",
+    "expected an app's client id and secret with a colon between, or its access token",
+    headers,
+    url,
+    read,
+    pause_s,
+    exchange,
+)

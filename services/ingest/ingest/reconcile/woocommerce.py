@@ -54,4 +54,11 @@ def read(ask: Ask, answer: Answer) -> Page:
     return Page(page, after)
 
 
-DIALECT = Dialect(("orders",), 2, headers, url, read)
+DIALECT = Dialect(
+    ("orders",),
+    r"[^:]+:[^:]+",
+    "expected the consumer's key and secret with a colon between",
+    headers,
+    url,
+    read,
+)
