@@ -361,6 +361,35 @@ async def test_a_change_while_pages_are_read_hides_no_other(stage: Stage) -> Non
     assert await stage.placed() == once(7)
 
 
+async def test_a_change_that_is_shown_late_is_found(stage: Stage) -> None:
+    """With a time before that of one which is known."""
+    stage.platform.order(1, T0 + minutes(9))
+    stage.clock.at = T0 + minutes(10)
+    await stage.poll()
+    stage.platform.order(2, T0 + minutes(5))
+    stage.clock.at += PAUSE
+    await stage.poll()
+    assert await stage.placed() == once(2)
+
+
+async def test_the_cursor_waits_for_the_end_where_changes_come_in_no_order(settings: Settings) -> None:
+    async with staged(settings, "shopify", page_size=250) as stage:
+        filled(stage.platform, 8, every=minutes(10))
+        stage.clock.at = T0 + minutes(90)
+        newest_first = sorted(stage.platform.orders.values(), key=lambda row: -row["id"])
+        link = f'<{stage.platform.url}/admin/api/x/orders.json?page_info=2>; rel="next"'
+        stage.platform.faults = [
+            (200, {"Link": link}, json.dumps({"orders": newest_first[:3]}).encode()),
+            (500, {}, b""),
+        ]
+        await stage.poll()
+        shown = await stage.shown()
+        assert (shown.fault, shown.up_to) == ("HTTP 500", T0)
+        stage.clock.at = shown.due_at
+        await stage.poll()
+        assert await stage.placed() == once(8)
+
+
 async def test_more_changes_in_one_second_than_a_page_holds(stage: Stage) -> None:
     for number in range(1, 9):
         stage.platform.order(number, T0 + minutes(1))
