@@ -243,16 +243,20 @@ def rotate_source(
 def ask_source(
     source_id: Annotated[str, typer.Argument(help="Which.")],
     shop: OfShop = DEFAULT_SHOP,
-    rest_url: Annotated[str | None, typer.Option(help="The shop's address; none: ask no more.")] = None,
+    rest_url: Annotated[str | None, typer.Option(help="The shop's address.")] = None,
     rest_key_file: RestKeyFile = None,
     rest_since: RestSince = None,
+    stop: Annotated[bool, typer.Option("--stop", help="Ask no more, and forget the credential.")] = False,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
-    """Ask a platform's REST API for what its webhooks missed, or, without an address, ask no more."""
+    """Ask a platform's REST API from now on for what its webhooks missed, or stop that."""
     from regulars.sources import rest, rest_of
 
     def verb(home: Home) -> Coroutine[Any, Any, None]:
-        return rest(home, shop, source_id, rest_of(rest_url, rest_key_file, rest_since))
+        access = rest_of(rest_url, rest_key_file, rest_since)
+        if stop == (access is not None):
+            raise ValueError("either --rest-url and --rest-key-file, or --stop")
+        return rest(home, shop, source_id, access)
 
     _run(verb, Home(folder))
 

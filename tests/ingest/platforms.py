@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 TOKEN, APP, CONSUMER = "shpat_0123456789", "client-id:shpss_0123456789", "ck_0123456789:cs_0123456789"
+TOKEN_PATH = "/admin/oauth/access_token"
 Answer = tuple[int, dict[str, str], bytes]
 
 
@@ -45,17 +46,17 @@ class Platform:
         return self.orders[number]
 
     async def answer(self, target: str, headers: dict[str, str]) -> Answer:
-        """What the API says."""
+        """What the API says. Whoever else comes by on this port, with no credential, uses up nothing."""
+        path, query = urlsplit(target).path, {k: v[0] for k, v in parse_qs(urlsplit(target).query).items()}
+        if path != TOKEN_PATH and not self._may(headers):
+            return 401, {}, b"{}"
         self.asked.append(target)
         if self.faults and (fault := self.faults.pop(0)) is not None:
             if isinstance(fault, tuple):
                 return fault
             await fault()
-        path, query = urlsplit(target).path, {k: v[0] for k, v in parse_qs(urlsplit(target).query).items()}
-        if path == "/admin/oauth/access_token":
+        if path == TOKEN_PATH:
             return 200, {}, json.dumps({"access_token": TOKEN, "scope": "read_orders", "expires_in": 86399}).encode()
-        if not self._may(headers):
-            return 401, {}, b"{}"
         return self._shopify(path, query) if self.kind == "shopify" else self._woocommerce(query)
 
     def _may(self, headers: dict[str, str]) -> bool:
