@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from common.house import House, Part
 from ingest import hooks, sources, sources_api
 from ingest.api import Intake, router
+from ingest.feeds.run import Feeds
 from ingest.flusher import LANES, Flusher
 from ingest.health import Health
 from ingest.tracking import add_tracking
@@ -32,5 +33,6 @@ async def open_service(house: House) -> AsyncIterator[Part]:
         add_tracking(routes, intake)
         routes.include_router(hooks.router(road))
         routes.include_router(sources_api.router(pool, vault, held, road, house.clock))
-        loops = (*[flusher.run] * LANES, health.run, *house.relays(pool, "ingest"))
+        feeds = Feeds(pool, held, road, house.clock)
+        loops = (*[flusher.run] * LANES, health.run, feeds.run, *house.relays(pool, "ingest"))
         yield Part("ingest", pool, routes, loops, flusher.ready)

@@ -28,6 +28,9 @@ INGEST_FLUSH_SECONDS = Histogram("regulars_ingest_flush_seconds", "Per group com
 # and calls without a signature of the source's.
 HOOK_EVENTS = Counter("regulars_ingest_hook_events_total", "Events of webhooks.", ("connector", "outcome"))
 HOOK_REJECTIONS = Counter("regulars_ingest_hook_rejections_total", "Rejected.", ("connector", "reason"))
+FEED_CONNECTIONS = Gauge(
+    "regulars_ingest_feed_connections", "Open, to platforms that hand out messages.", ("connector",)
+)
 HOOK_SIGNATURE_FAILURES = Counter("regulars_ingest_hook_signature_failures_total", "Calls.", ("connector",))
 
 # The road. `service` is one of the five.
