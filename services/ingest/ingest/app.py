@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from common.house import House, Part
-from ingest import hooks, sources, sources_api
+from ingest import hooks, orders_api, sources, sources_api
 from ingest.api import Intake, router
 from ingest.feeds.run import Feeds
 from ingest.flusher import LANES, Flusher
+from ingest.forgetting import Forgetting
 from ingest.health import Health
 from ingest.tracking import add_tracking
 from ingest.vault import Vault
@@ -33,6 +34,8 @@ async def open_service(house: House) -> AsyncIterator[Part]:
         add_tracking(routes, intake)
         routes.include_router(hooks.router(road))
         routes.include_router(sources_api.router(pool, vault, held, road, house.clock))
-        feeds = Feeds(pool, held, road, house.clock)
-        loops = (*[flusher.run] * LANES, health.run, feeds.run, *house.relays(pool, "ingest"))
+        routes.include_router(orders_api.router(pool))
+        forgetting, feeds = Forgetting(pool, house.clock), Feeds(pool, held, road, house.clock)
+        beside = (health.run, forgetting.run, feeds.run)
+        loops = (*[flusher.run] * LANES, *beside, *house.relays(pool, "ingest"))
         yield Part("ingest", pool, routes, loops, flusher.ready)

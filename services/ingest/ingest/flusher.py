@@ -156,8 +156,8 @@ class Flusher:
             fresh = await store.remember(connection, list(by_key))  # none of them without a transaction id
             received_at = self._latest = max(self._clock.now(), self._latest)
             taken = [by_key[key] for key in by_key if key in fresh]
-            told = await edge.settle(connection, self._vault, taken, received_at)
-            await self._write(connection, told, received_at, watermark if tick else None)
+            settled = await edge.settle(connection, self._vault, taken, received_at)
+            await self._write(connection, settled, received_at, watermark if tick else None)
             await dead_letters.keep(connection, letters, received_at)
             forgotten = self._ticks[: -TICKS_KEPT + 1] if tick else []
             if forgotten:
@@ -170,14 +170,16 @@ class Flusher:
         return fresh
 
     async def _write(
-        self, connection: Connection, told: Sequence[Accepted], received_at: datetime, watermark: datetime | None
+        self, connection: Connection, settled: edge.Settled, received_at: datetime, watermark: datetime | None
     ) -> None:
-        rows = [outbox.row(INGEST_EVENTS.name, _stamp(accepted, received_at)) for accepted in told]
+        rows = [outbox.row(INGEST_EVENTS.name, _stamp(accepted, received_at)) for accepted in settled.told]
         if watermark is not None:
             body = encode(_tick(watermark))
             rows += [(INGEST_EVENTS.name, part, "", body) for part in range(PARTITIONS)]
         await outbox.write(connection, rows)
-        personal = [((a.event.shop_id, a.event.customer_id), a.event.id, a.personal) for a in told if a.personal]
+        personal = [
+            ((a.event.shop_id, a.event.customer_id), a.event.id, a.personal) for a in settled.known if a.personal
+        ]
         await self._vault.put(connection, personal)
 
 
