@@ -68,7 +68,7 @@ class Message(Struct, frozen=True):
 class Frame(Struct, frozen=True):
     """What stands around a message on its way."""
 
-    message: Raw | None = None
+    message: Raw = Raw()
     sent: Key = msgspec.field(name="sendTime", default=None)
 
 
@@ -85,9 +85,9 @@ def convert(delivery: Delivery, origin: Origin[Options]) -> Converted | Ignored:
 
 def _told(origin: Origin[Options], body: bytes, path: str) -> Converted | Ignored:
     frame = decode(_FRAME, body, path)
-    framed = frame.message is not None
-    path = f"{path}.message" if framed else path
-    message = decode(_MESSAGE, bytes(frame.message) if frame.message is not None else body, path)
+    inner = bytes(frame.message)
+    path = f"{path}.message" if inner else path
+    message = decode(_MESSAGE, inner or body, path)
     if message.type not in TYPES:
         return Ignored("a type that leads to no event")
     content = decode(_CONTENT, _content(message), f"{path}.content")
