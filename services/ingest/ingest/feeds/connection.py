@@ -18,9 +18,10 @@ FRAME_MAX_BYTES = 2**20
 BURST_MAX = 64  # messages on their way into the database at once: one flush takes them together
 
 Take = Callable[[Handed], Awaitable[None]]
+Opened = Callable[[], Awaitable[None]]
 
 
-async def converse(conversation: Conversation, clock: Clock, take: Take, opened: Callable[[], Awaitable[None]]) -> None:
+async def converse(conversation: Conversation, clock: Clock, take: Take, opened: Opened) -> None:
     """Talks until the connection ends; then, and when a message could not be taken, it raises. Calls `opened` once."""
     async with connect(
         conversation.address(clock.now()),

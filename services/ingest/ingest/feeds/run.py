@@ -10,11 +10,11 @@ import structlog
 
 from common.clock import Clock
 from common.db.engine import is_outside
-from common.retry import FAILED, FOREVER, Retry, give_up_if_stopped
+from common.retry import FOREVER, Retry
 from common.telemetry import metrics
 from ingest.connectors.port import Delivery
 from ingest.feeds.claims import Claims
-from ingest.feeds.connection import converse
+from ingest.feeds.connection import Opened, converse
 from ingest.feeds.pdd import Pinduoduo
 from ingest.feeds.port import Conversation, Handed, Refused
 from ingest.feeds.tmc import Tmc
@@ -52,7 +52,7 @@ class Feeds:
                         for source_id, now_is in wanted.items():
                             if source_id not in kept:
                                 self._sources.forget(source_id)
-                                kept[source_id] = now_is, tasks.create_task(self._keep(source_id))
+                                kept[source_id] = now_is, tasks.create_task(self._keep(tasks, source_id))
                     await asyncio.sleep(LOOK_S)
         finally:
             if kept:
@@ -68,31 +68,41 @@ class Feeds:
             log.warning("feeds are not looked for", cause=repr(error))
             return None
 
-    async def _keep(self, source_id: str) -> None:
-        """Connected again whenever the connection ends: with the newest secret, and in turn with others still good."""
+    async def _keep(self, tasks: asyncio.TaskGroup, source_id: str) -> None:
+        """Connected again whenever the connection ends: with the newest secret, and in turn with others still good.
+
+        Each connection is a task of its own: how one of them ends is no part of whether this one was asked to stop.
+        """
         attempt = 0
+
+        async def opened() -> None:
+            nonlocal attempt
+            attempt = 0
+            await self._say(source_id, "connected")
+
         while True:
-            opened = False
-
-            async def on_opening() -> None:
-                nonlocal opened, attempt
-                opened, attempt = True, 0
-                await self._say(source_id, "connected")
-
+            connection = tasks.create_task(self._try(source_id, attempt, opened))
             try:
-                source = await self._sources.find(source_id)
-                if source is None:
-                    return
-                await self._connect(source, attempt, on_opening)
-            except FAILED as error:
-                give_up_if_stopped(error)
-                cause = _cause(error)
-                log.warning("a feed is not connected", source=source_id, cause=cause)
-                await self._say(source_id, cause)
+                await asyncio.wait([connection])
+            finally:
+                connection.cancel()
+            cause = "cancelled" if connection.cancelled() else connection.result()
+            log.warning("a feed is not connected", source=source_id, cause=cause)
+            await self._say(source_id, cause)
             attempt += 1
             await asyncio.sleep(AGAIN.next(attempt, source_id) or 0)
 
-    async def _connect(self, source: Source, attempt: int, opened: Callable[[], Any]) -> None:
+    async def _try(self, source_id: str, attempt: int, opened: Opened) -> str:
+        """One connection; gives why it ended."""
+        try:
+            source = await self._sources.find(source_id)
+            if source is not None:
+                await self._connect(source, attempt, opened)
+        except Exception as error:  # noqa: BLE001 - the platform's, the network's, our own: told, and tried again
+            return _cause(error)
+        return "the source is gone"
+
+    async def _connect(self, source: Source, attempt: int, opened: Opened) -> None:
         good = source.active(self._clock.now())
         lasting = [secret for secret, until in source.secrets if until is None]
         in_turn = [*lasting, *(secret for secret in good if secret not in lasting)]

@@ -1,7 +1,8 @@
 """TMC's frames, to bytes and from bytes: little-endian, a version, a type, headers until there are no more.
 
 The headers' numbers and the values' formats are those of the public clients. Those disagree about the status code: it
-is written with 16 bits and read with 32. So it is read with 32, and with 16 where the frame comes out even only so.
+is written with 16 bits and read with 32. So it is read with 32; where that gives no frame, or a code that no 16 bits
+hold (the next header's number stands in it then), with 16.
 """
 
 import struct
@@ -17,6 +18,8 @@ VERSION = 2
 CONNECT, CONNECTACK, SEND, SENDACK = range(4)  # types
 PULL, CONFIRM, DATA, FAILED = 1, 2, 3, 20  # kinds, under this name among the values:
 KIND = "__kind"
+
+CODE_LIMIT = 2**15
 
 _END, _CUSTOM, _CODE, _PHRASE, _FLAG, _TOKEN = range(6)
 _VOID, _TEXT, _INT8, _INT16, _INT32, _INT64, _DATE, _BYTES = range(8)
@@ -83,9 +86,15 @@ def _valued(value: Value) -> bytes:
 def decode(raw: bytes) -> Frame:
     """The frame. Raises Malformed."""
     try:
-        return _Reader(raw, _INT).frame()
+        wide = _Reader(raw, _INT).frame()
     except Malformed:
         return _Reader(raw, _SHORT).frame()
+    if wide.code is None or -CODE_LIMIT <= wide.code < CODE_LIMIT:
+        return wide
+    try:
+        return _Reader(raw, _SHORT).frame()
+    except Malformed:
+        return wide
 
 
 class _Reader:
