@@ -13,7 +13,7 @@ from common.retry import FOREVER, Retry
 from common.settings import Settings
 from common.telemetry import metrics
 from ingest.connectors.taobao_parcels import TRACE
-from ingest.feeds import run
+from ingest.feeds import feed, run
 from ingest.feeds.pdd import Pinduoduo
 from ingest.feeds.tmc import Tmc
 from ingest.feeds.tmc_frames import CONFIRM, KIND, SEND, Frame, encode
@@ -33,7 +33,7 @@ APP = {"taobao": "app_key", "pinduoduo": "client_id"}
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a shop waits seconds for."""
     monkeypatch.setattr(run, "LOOK_S", OFTEN_S)
-    monkeypatch.setattr(run, "AGAIN", Retry(first_ms=20, factor=2.0, max_ms=200, max_tries=FOREVER))
+    monkeypatch.setattr(feed, "AGAIN", Retry(first_ms=20, factor=2.0, max_ms=200, max_tries=FOREVER))
     monkeypatch.setattr(Tmc, "beat_s", OFTEN_S)
     monkeypatch.setattr(Pinduoduo, "beat_s", OFTEN_S)
 
@@ -115,6 +115,8 @@ async def test_what_is_handed_out_is_confirmed_when_it_is_committed(here: Ingest
     assert all(known > before for before, (_, known) in enumerate(gateway.confirmed))
     assert {event["source"] for event in await events(here.pool)} == {source_id}
     await says(here.pool, "connected")
+    (listed,) = (await here.client.get("/v1/sources", headers=keys["operator"])).json()["items"]
+    assert listed["connection"] == "connected"
     assert metrics.FEED_CONNECTIONS.labels(kind_of(gateway))._value.get() == 1
     assert gateway.beats > 0
 
@@ -183,7 +185,7 @@ async def test_a_wrong_secret_is_refused_until_it_is_mended(here: Ingest, keys: 
     if isinstance(gateway, TmcGateway):
         gateway.code_bits = 16
     source_id = await source(here, keys, gateway, secret="another-secret")
-    await says(here.pool, "refused: sign check error" if isinstance(gateway, TmcGateway) else "InvalidStatus")
+    await says(here.pool, "refused: sign check error" if isinstance(gateway, TmcGateway) else "refused: HTTP 403")
     assert await told(here.pool) == []
     answer = await here.client.post(
         f"/v1/sources/{source_id}/secrets", json={"secret": SECRET}, headers=keys["operator"]

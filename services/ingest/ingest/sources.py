@@ -38,7 +38,8 @@ FROM sources s LEFT JOIN source_secrets k USING (source_id) WHERE s.source_id = 
 """
 LIST = """
 SELECT s.*, (SELECT count(*) FROM source_secrets k
-             WHERE k.source_id = s.source_id AND (k.valid_until IS NULL OR k.valid_until > $4)) AS secrets
+             WHERE k.source_id = s.source_id AND (k.valid_until IS NULL OR k.valid_until > $4)) AS secrets,
+       (SELECT f.said FROM feeds f WHERE f.source_id = s.source_id) AS connection
 FROM sources s WHERE s.shop_id = $1 AND s.source_id > $2 ORDER BY s.source_id LIMIT $3
 """
 ANY_SEALED = "SELECT source_id, sealed FROM source_secrets LIMIT 1"
@@ -62,7 +63,8 @@ class Told(BaseModel):
 
 
 class Listed(BaseModel):
-    """A source and how it does. Counts are of deliveries but for `accepted`, which is of events."""
+    """A source and how it does. Counts are of deliveries but for `accepted`, which is of events. `connection` is there
+    where we connect to the platform, in words."""
 
     source_id: str
     kind: str
@@ -77,6 +79,7 @@ class Listed(BaseModel):
     ignored: int
     refused: int
     signature_failures: int
+    connection: str | None
 
 
 class Source(Struct, frozen=True):

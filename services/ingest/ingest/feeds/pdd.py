@@ -48,7 +48,7 @@ class Pinduoduo:
     def address(self, now: datetime) -> str:
         return self._options.address.rstrip("/") + path(self._options.client_id, self._secret, millis(now))
 
-    def hello(self, _now: datetime) -> None:
+    def hello(self, _now: datetime) -> Wire | None:
         return None
 
     def heard(self, frame: Wire) -> Handed | None:

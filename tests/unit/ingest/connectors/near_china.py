@@ -1,6 +1,7 @@
 """Bodies near to what Youzan, Douyin, Taobao and Pinduoduo send, so that a search gets past the first field."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -41,7 +42,7 @@ def written(content: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 def encoded(content: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     """As Youzan writes `msg`."""
-    ways = st.sampled_from([quote, quote_plus, lambda text: text])
+    ways: st.SearchStrategy[Callable[[str], str]] = st.sampled_from([quote, quote_plus, str])
     return st.one_of(content, st.tuples(ways, content).map(lambda pair: pair[0](json.dumps(pair[1]))))
 
 

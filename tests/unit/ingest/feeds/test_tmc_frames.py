@@ -100,7 +100,7 @@ def test_what_no_client_would_send() -> None:
     for raw in (b"", b"\x02", b"\x01\x02\x00\x00", PULLED + b"\x00", bytes.fromhex("0202 0900 0000")):
         with pytest.raises(Malformed):
             decode(raw)
-    for raw in ("0202 0100 ffffffff", "0202 0100 01000000 78 08 0000", "0202 0500 02000000 c328 0000"):
+    for written in ("0202 0100 ffffffff", "0202 0100 01000000 78 08 0000", "0202 0500 02000000 c328 0000"):
         with pytest.raises(Malformed):
-            decode(bytes.fromhex(raw))
+            decode(bytes.fromhex(written))
     assert (CONNECT, CONFIRM) == (0, 2)
