@@ -17,7 +17,8 @@ COMPLETED = OrderCompleted("o", WHOLE)
 
 
 def told(*events: Data) -> list[Data]:
-    order, facts = Order(), []
+    order = Order()
+    facts: list[Data] = []
     for number, data in enumerate(events):
         at = MAY_1 + timedelta(hours=number)
         order, news = hear(order, data, Moment(at, at))
@@ -25,7 +26,7 @@ def told(*events: Data) -> list[Data]:
     return facts
 
 
-@pytest.mark.parametrize("events", itertools.permutations([PLACED, PAID, FINISHED]))
+@pytest.mark.parametrize("events", list(itertools.permutations([PLACED, PAID, FINISHED])))
 def test_in_any_order(events: tuple[Data, ...]) -> None:
     facts = told(*events)
     assert sorted(type(fact).__name__ for fact in facts) == ["OrderCompleted", "OrderPaid", "OrderPlaced"]
