@@ -35,7 +35,7 @@ STATES = {
     "WAIT_GROUP": "paid",
     "WAIT_SELLER_SEND_GOODS": "paid",
     "WAIT_BUYER_CONFIRM_GOODS": "dispatched",
-    "TRADE_BUYER_SIGNED": "completed",
+    "TRADE_BUYER_SIGNED": "delivered",
     "TRADE_SUCCESS": "completed",
     "TRADE_CLOSED": "cancelled",
     "TRADE_CLOSED_BY_USER": "cancelled",
@@ -45,6 +45,13 @@ REFUNDS = ("trade_refund_RefundSuccess", "trade_refund_SysRefund", "youzan_trade
 CONSENT = "trade_refund_RefundSellerAgree"
 NO_RETURN, EXCHANGE = "REFUND_ONLY", "EXCHANGE_GOODS_FLOW"
 TYPES = (*STEPS, *OLD, *REFUNDS, CONSENT)
+# An order with a deposit is paid in full when it has come so far, not when it has a time of payment.
+BEYOND_A_DEPOSIT = (
+    "trade_TradeBuyerPay",
+    "trade_TradePartlySellerShip",
+    "trade_TradeSellerShip",
+    "trade_TradeSuccess",
+)
 ON_DELIVERY = ("CODPAY", "9")  # pay_type of the old and of the new set
 REASONS = {
     "1": "expired",
@@ -92,7 +99,7 @@ def _of_whole(order: Order, tid: str, kind: str) -> Iterator[Fact]:
         yield ("order", tid, "city"), placed, ingest.CustomerUpdated(city=city)
     phases = order.pay.phase_payments or ()
     paid = beijing_if_any(head.pay_time, f"{where}.pay_time")
-    if phases and kind in ("trade_TradeCreate", "trade_TradePaid"):  # a deposit is no payment in full
+    if phases and kind not in BEYOND_A_DEPOSIT:
         for index, phase in enumerate(phases):
             if payment_id := key(phase.inner_transaction_no):
                 part = yuan(phase.real_price, f"$.msg.full_order_info.pay_info.phase_payments[{index}].real_price")
@@ -119,6 +126,8 @@ def _of_step(kind: str, status: str | None, said: Trade, order: Order, tid: str)
             parcel = key(said.express_no)
             part = (key(said.oids) or parcel or "",) if kind == "trade_TradePartlySellerShip" else ()
             yield ("order", tid, "dispatched", *part), at, ingest.ShipmentDispatched(tid, parcel)
+        case "delivered":
+            yield ("order", tid, "delivered"), at, ingest.ShipmentDelivered(tid)
         case "completed":
             known = order.pay.payment is not None
             data = ingest.OrderCompleted(tid, _amount(order)) if known else ingest.OrderFinished(tid)

@@ -125,6 +125,8 @@ def test_a_deposit_is_no_payment_in_full() -> None:
     part = {"order_id": TID, "payment_id": "T1", "amount": {"amount_minor": 500, "currency": "CNY"}}
     assert facts(push("trade_TradePaid", msg))[2:] == [("order.payment_received", PAID_AT, part)]
     assert facts(push("trade_TradeBuyerPay", msg))[2:] == [("order.paid", PAID_AT, TOTAL)]
+    given_up = [fact[0] for fact in facts(push("trade_TradeClose", msg))[2:]]
+    assert given_up == ["order.payment_received", "order.cancelled"]
 
 
 @pytest.mark.parametrize(
@@ -181,6 +183,7 @@ def test_refunds(kind: str, refund_type: str | None, expected: list[Any] | None)
         ("WAIT_BUYER_PAY", "order.placed"),
         ("WAIT_SELLER_SEND_GOODS", "order.paid"),
         ("WAIT_BUYER_CONFIRM_GOODS", "shipment.dispatched"),
+        ("TRADE_BUYER_SIGNED", "shipment.delivered"),
         ("TRADE_SUCCESS", "order.completed"),
         ("TRADE_CLOSED", "order.cancelled"),
     ],
