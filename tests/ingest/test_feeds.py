@@ -336,6 +336,7 @@ async def test_an_order_s_story_on_taobao(here: Ingest, keys: Keys, pool: asyncp
     assert sorted(event["type"] for event in story) == [
         "order.completed", "order.paid", "order.placed", "shipment.arrived_in_city",
     ]  # fmt: skip
+    assert len({event["subject"] for event in story}) == 1  # the parcel's too
     (completed,) = [event["data"] for event in story if event["type"] == "order.completed"]
     assert completed == {"order_id": "4153871521512345678", "amount": {"amount_minor": 3036, "currency": "CNY"}}
 
