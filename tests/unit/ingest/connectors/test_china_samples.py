@@ -5,12 +5,18 @@ They are other people's data and stand beside the repository, never in it.
 
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from common.contracts.envelope import Rejection
+from ingest.connectors.known import CONNECTORS
 from ingest.connectors.port import Converted, Delivery, Ignored
+from ingest.domain.accept import accept
 from ingest.feeds.pdd import path
 from tests.tidy.tree import ROOT
 from tests.unit.ingest.connectors.deliveries import origin, read
@@ -20,6 +26,7 @@ PAYLOADS = Path(os.environ.get("REGULARS_PAYLOADS", ROOT.parent / "shared" / "pa
 pytestmark = pytest.mark.skipif(not PAYLOADS.is_dir(), reason="no samples beside the repository")
 
 BY_HEADER = {"event-sign": "?"}
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def told(kind: str, name: str) -> list[dict[str, Any]]:
@@ -142,3 +149,21 @@ def test_all_samples_are_looked_at(kind: str) -> None:
     }  # fmt: skip
     assert {sample.name for sample in (PAYLOADS / kind).glob("*.json")} == seen[kind]
     assert origin(kind).source_id == "src_1"
+
+
+@pytest.mark.parametrize("kind", ["youzan", "taobao", "pinduoduo"])
+@given(data=st.data())
+def test_a_sample_that_was_damaged_is_never_too_much(kind: str, data: st.DataObject) -> None:
+    """A piece of it is cut out, doubled, or something else put in its place."""
+    sample = data.draw(st.sampled_from(sorted((PAYLOADS / kind).glob("*.json")))).read_bytes()
+    start = data.draw(st.integers(0, len(sample)))
+    end = data.draw(st.integers(start, min(len(sample), start + 40)))
+    piece = sample[start:end]
+    instead = data.draw(st.sampled_from([b"", piece * 2, b"null", b"[]", b"%", b'"', b"-1", b"1e400"]) | st.binary())
+    delivery = Delivery(sample[:start] + instead + sample[end:], BY_HEADER)
+    outcome = read(kind, delivery)
+    assert isinstance(outcome, Converted | Ignored | Rejection)
+    if isinstance(outcome, Converted):
+        for event in outcome.events:
+            accept(event, "shop", "CNY", NOW, historic=False)
+    CONNECTORS[kind].is_signed(Delivery(delivery.body), "a secret")

@@ -5,9 +5,13 @@ from datetime import UTC, datetime
 from hashlib import md5
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from common.contracts.envelope import Rejection
 from ingest.connectors import pinduoduo, taobao
-from ingest.connectors.port import Delivery
+from ingest.connectors.port import Converted, Delivery, Ignored
+from ingest.connectors.taobao_parcels import TRACE
 from ingest.feeds.pdd import Pinduoduo, path
 from ingest.feeds.port import Handed, Malformed, Refused
 from ingest.feeds.tmc import Tmc, signature
@@ -136,3 +140,42 @@ def test_pinduoduo_hands_out_and_is_told() -> None:
     for frame_ in ("", "[]", b"\xff"):
         with pytest.raises(Malformed):
             conversation.heard(frame_)
+
+
+WORDS = st.sampled_from(
+    ["id", "topic", "content", "time", "userid", KIND, TRACE, "taobao_trade_TradeSuccess", '{"tid":1}']
+)
+VALUES = (
+    st.none() | st.integers(-(2**63), 2**63 - 1) | WORDS | st.text(max_size=10) | st.binary(max_size=10)
+    | st.builds(Date, st.integers(-(2**63), 2**63 - 1))
+)  # fmt: skip
+FRAMES = st.builds(
+    lambda type_, values, kind: encode(Frame(type_, values | {KIND: kind})),
+    st.sampled_from([SEND, SEND, CONNECTACK, 3]),
+    st.dictionaries(WORDS, VALUES, max_size=6),
+    st.sampled_from([DATA, DATA, PULL, None]),
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=10),
+    lambda inner: st.dictionaries(
+        st.sampled_from(["id", "commandType", "sendTime", "message", "type", "mallID", "content"]), inner, max_size=6
+    ),
+    max_leaves=10,
+).map(lambda told: json.dumps(told | {"commandType": "Common"} if isinstance(told, dict) else told))
+
+
+@given(FRAMES | JSON | st.binary(max_size=60))
+def test_any_frame_is_heard(frame: bytes | str) -> None:
+    """Whatever a platform says, it is a message, nothing, or refused; and a message can be confirmed."""
+    for kind, conversation in (
+        ("taobao", opened()),
+        ("pinduoduo", Pinduoduo(pinduoduo.Options(connect=True, client_id="app"), "secret")),
+    ):
+        try:
+            handed = conversation.heard(frame)
+        except (Malformed, Refused):
+            continue
+        if handed is not None:
+            assert isinstance(read(kind, Delivery(handed.body)), Converted | Ignored | Rejection)
+        if handed is not None and handed.receipt is not None:
+            assert conversation.confirm(handed.receipt, NOW)
