@@ -1,6 +1,6 @@
 """The board of who runs the shop: customers, messages, points, and whether what the shop sends arrives."""
 
-from deploy.grafana.panels import Board, Query, graph, largest, middle_and_tail, number, per_minute, share
+from deploy.grafana.panels import Board, graph, largest, middle_and_tail, number, per_minute, share
 
 EVENTS = "regulars_ingest_events_total"
 FACTS = "regulars_road_facts_total"
@@ -119,8 +119,9 @@ SHOP = Board(
                 ),
                 graph(
                     "Connections of ours",
-                    "Open ones, to platforms that call nobody. `regulars sources list` says why one is missing.",
-                    Query("{{connector}}", "sum by (connector) (regulars_ingest_feed_connections)"),
+                    "Made and lost, a minute, to platforms that call nobody. `regulars sources list` says why.",
+                    per_minute("regulars_ingest_feed_connections_total", "connector", "outcome"),
+                    stacked=True,
                 ),
             ),
         ),

@@ -28,10 +28,9 @@ INGEST_FLUSH_SECONDS = Histogram("regulars_ingest_flush_seconds", "Per group com
 # and calls without a signature of the source's.
 HOOK_EVENTS = Counter("regulars_ingest_hook_events_total", "Events of webhooks.", ("connector", "outcome"))
 HOOK_REJECTIONS = Counter("regulars_ingest_hook_rejections_total", "Rejected.", ("connector", "reason"))
-FEED_CONNECTIONS = Gauge(
-    "regulars_ingest_feed_connections", "Open, to platforms that hand out messages.", ("connector",)
-)
 HOOK_SIGNATURE_FAILURES = Counter("regulars_ingest_hook_signature_failures_total", "Calls.", ("connector",))
+# Connections of ours to platforms that call nobody: opened, lost after that, failed before.
+FEED_CONNECTIONS = Counter("regulars_ingest_feed_connections_total", "Made and lost.", ("connector", "outcome"))
 
 # The road. `service` is one of the five.
 # Events read, those that the service does not heed among them; facts they led to (`type` is the fact's, such as

@@ -26,6 +26,7 @@ AGAIN = Retry(first_ms=500, factor=2.0, max_ms=60_000, max_tries=FOREVER, jitter
 STEADY_S = 60.0  # a connection that held so long was a good one: the next failure is a first one
 CONVERSATIONS: Mapping[str, Callable[[Any, str], Conversation]] = {"taobao": Tmc, "pinduoduo": Pinduoduo}
 CONNECTED = "connected"
+OUTCOMES = ("opened", "lost", "failed")
 
 Say = Callable[[str], Awaitable[None]]
 
@@ -63,8 +64,6 @@ class Feed:
             if source is not None:
                 await self._connect(source)
         except Exception as error:  # noqa: BLE001 - the platform's, the network's, our own: told, and tried again
-            if self._opened_at is None:
-                self._turn += 1
             return _cause(error)
         return "the source is gone"
 
@@ -77,12 +76,12 @@ class Feed:
         try:
             await converse(conversation, self._clock, self._take, lambda: self._opened(kind))
         finally:
-            if self._opened_at is not None:
-                metrics.FEED_CONNECTIONS.labels(kind).dec()
+            metrics.FEED_CONNECTIONS.labels(kind, "failed" if self._opened_at is None else "lost").inc()
+            self._turn += self._opened_at is None  # the next secret, if there is another
 
     async def _opened(self, kind: str) -> None:
         self._opened_at = monotonic()
-        metrics.FEED_CONNECTIONS.labels(kind).inc()
+        metrics.FEED_CONNECTIONS.labels(kind, "opened").inc()
         await self._say(CONNECTED)
 
     async def _take(self, handed: Handed) -> None:

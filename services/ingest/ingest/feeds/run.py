@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Awaitable, Mapping
+from itertools import product
 
 import asyncpg
 import structlog
@@ -11,7 +12,7 @@ from common.clock import Clock
 from common.db.engine import is_outside
 from common.telemetry import metrics
 from ingest.feeds.claims import Claims
-from ingest.feeds.feed import CONVERSATIONS, Feed
+from ingest.feeds.feed import CONVERSATIONS, OUTCOMES, Feed
 from ingest.hooks import Hooks
 from ingest.sources import Sources
 
@@ -28,8 +29,8 @@ class Feeds:
         self._sources, self._hooks, self._clock = sources, hooks, clock
         self._claims = Claims(pool, secrets.token_hex(HOLDER_BYTES))
         self._kept: dict[str, tuple[str, asyncio.Task[None]]] = {}  # what each was when it began
-        for kind in CONVERSATIONS:
-            metrics.FEED_CONNECTIONS.labels(kind)
+        for kind, outcome in product(CONVERSATIONS, OUTCOMES):  # at 0 from the start
+            metrics.FEED_CONNECTIONS.labels(kind, outcome)
 
     async def run(self) -> None:
         """Until cancelled."""
