@@ -14,7 +14,7 @@ from common.contracts.envelope import Data, Event
 from common.contracts.ingest import CustomerMerged, OrderPaid, OrderPlaced
 from common.money import Money
 from common.settings import Settings
-from ingest import store, things, things_store
+from ingest import edge, store, things, things_store
 from ingest.domain.accept import Accepted
 from ingest.domain.carts import Cart
 from ingest.domain.orders import Order
@@ -255,6 +255,32 @@ async def test_a_flush_that_was_overtaken_is_tried_again(
         assert await send(ingest, keys, order("1", "order.placed", 100)) == 1
         assert tries == [[KEY], [KEY]]
         assert await told(ingest) == [("order.placed", "100")]
+
+
+async def test_flushes_of_one_process_never_overtake_each_other(
+    settings: Settings, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They go one behind the other: none does its work twice, however many tell of the same new orders."""
+    settle, overtaken = edge.settle, list[str]()
+
+    async def watched(*given: Any) -> edge.Settled:
+        try:
+            return await settle(*given)
+        except store.Overtaken:
+            overtaken.append("again")
+            raise
+
+    monkeypatch.setattr(edge, "settle", watched)
+    async with open_ingest(settings) as ingest:
+
+        async def tell(sender: int) -> None:
+            for number in range(20):
+                part = order(f"{sender}-{number}", "order.payment_received", 1, f"o{number}", payment_id=f"p{sender}")
+                assert await send(ingest, keys, part) == 1
+
+        await asyncio.gather(*(tell(sender) for sender in range(16)))
+        assert overtaken == []
+        assert {(await order_of(ingest, keys, f"o{number}"))["paid_minor"] for number in range(20)} == {16}
 
 
 def accepted(data: Data, customer_id: str) -> Accepted:

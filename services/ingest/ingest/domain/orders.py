@@ -43,8 +43,8 @@ OF_ORDERS: tuple[type[Data], ...] = (
 )
 
 
-class Moment(Struct, frozen=True):
-    """When something happened, by the earliest account of it, and when it was first heard of."""
+class Moment(Struct, frozen=True, gc=False, array_like=True):
+    """When something happened, by the earliest account of it, and when it was first heard of. There are many: short."""
 
     at: datetime
     heard_at: datetime
@@ -60,7 +60,7 @@ class Remark(Struct, frozen=True):
     heard_at: datetime
 
 
-class Content(Struct, frozen=True):
+class Content(Struct, frozen=True, gc=False):
     """What was ordered and for how much, as one event said."""
 
     edited: bool
