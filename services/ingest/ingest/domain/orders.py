@@ -44,8 +44,8 @@ OF_ORDERS: tuple[type[Data], ...] = (
 )
 
 
-class Moment(Struct, frozen=True):
-    """When something happened, by the earliest account of it, and when it was first heard of."""
+class Moment(Struct, frozen=True, gc=False, array_like=True):
+    """When something happened, by the earliest account of it, and when it was first heard of. There are many: short."""
 
     at: datetime
     heard_at: datetime
@@ -61,14 +61,18 @@ class Remark(Struct, frozen=True):
     heard_at: datetime
 
 
-class Content(Struct, frozen=True, order=True):
-    """What was ordered and for how much, as one event said. Of two the greater is true: an edit comes after the
-    placing, and a later edit after an earlier one."""
+class Content(Struct, frozen=True, gc=False):
+    """What was ordered and for how much, as one event said."""
 
     edited: bool
     at: datetime
     digest: str  # of amount and items
     amount_minor: int
+
+    def yields_to(self, other: "Content") -> bool:
+        """Whether the other is true from now on: an edit comes after the placing, a later edit after an earlier one;
+        of the same moment is what was heard last."""
+        return (self.edited, self.at) <= (other.edited, other.at)
 
 
 class Order(Struct, frozen=True, omit_defaults=True):
@@ -131,7 +135,8 @@ def hear(order: Order, data: Data, moment: Moment, *, timed: bool = True) -> Hea
             aside = "cancelled" in order.stages or bool(order.refunds)
             order, told = _stage(order, "placed", data, moment, late=aside or _is_beyond(order, "placed") is not None)
             content = _content(data.amount, data.items, moment.at, edited=False)
-            order = replace(order, content=content if order.content is None else max(order.content, content))
+            if order.content is None or order.content.yields_to(content):
+                order = replace(order, content=content)
         case ingest.OrderUpdated(order_id):
             order, told = _edit(order, data, moment, timed)
         case ingest.OrderPaymentReceived(order_id):
@@ -194,7 +199,7 @@ def _edit(order: Order, data: ingest.OrderUpdated, moment: Moment, timed: bool) 
     # Without a time of its own it is the newest there is, whatever another process's clock shows.
     at = moment.at if timed or before is None else max(moment.at, before.at)
     content = _content(data.amount, data.items, at, edited=True)
-    if before is not None and content < before:
+    if before is not None and not before.yields_to(content):
         return _remarked(order, data, "superseded", moment), ()
     is_news = before is None or before.digest != content.digest
     return replace(order, content=content), (data,) if is_news else ()
