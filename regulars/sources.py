@@ -98,7 +98,8 @@ async def show(home: Home, shop: str) -> None:
         counts = f"{row.accepted} events accepted; deliveries: {row.repeated} repeated, {row.ignored} ignored, "
         counts += f"{row.refused} refused, {row.signature_failures} with a wrong signature"
         head = f"{row.source_id}  {row.kind:<12}  {row.name}".rstrip()
-        console.out(f"{head}  secrets: {row.secrets}  last: {last}  {counts}", highlight=False)
+        words = f"  connection: {row.connection}" if row.connection is not None else ""
+        console.out(f"{head}  secrets: {row.secrets}  last: {last}  {counts}{words}", highlight=False)
         for poll in row.polls:
             console.out(f"  {_told(poll)}", highlight=False)
     if not rows:

@@ -117,6 +117,12 @@ SHOP = Board(
                     per_minute("regulars_ingest_hook_signature_failures_total", "connector"),
                     stacked=True,
                 ),
+                graph(
+                    "Connections of ours",
+                    "Made and lost, a minute, to platforms that call nobody. `regulars sources list` says why.",
+                    per_minute("regulars_ingest_feed_connections_total", "connector", "outcome"),
+                    stacked=True,
+                ),
             ),
         ),
         (

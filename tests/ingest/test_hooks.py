@@ -62,6 +62,11 @@ def signed(kind: str, body: bytes, secret: str = SECRET) -> tuple[bytes, dict[st
             return body, {"aftership-hmac-sha256": mac}
         case "shopify":
             return body, {"X-Shopify-Hmac-Sha256": mac, "X-Shopify-Topic": "orders/updated"}
+        case "youzan" | "douyin":
+            sign = md5(b"app" + body + secret.encode(), usedforsecurity=False).hexdigest()
+            return body, {"Event-Sign": sign, "Client-Id": "app", "app-id": "app"}
+        case "taobao" | "pinduoduo":
+            return body, {"X-Regulars-Signature": hmac.digest(secret.encode(), body, sha256).hex()}
         case _:
             return body, {"X-WC-Webhook-Signature": mac, "X-WC-Webhook-Topic": "order.updated"}
 

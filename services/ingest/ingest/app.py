@@ -8,9 +8,11 @@ from datetime import timedelta
 import httpx
 
 from common.house import House, Part
-from ingest import hooks, sources, sources_api
+from ingest import hooks, orders_api, sources, sources_api
 from ingest.api import Intake, router
+from ingest.feeds.run import Feeds
 from ingest.flusher import LANES, Flusher
+from ingest.forgetting import Forgetting
 from ingest.health import Health
 from ingest.reconcile import api as reconcile_api
 from ingest.reconcile.reconciler import Reconciler
@@ -38,7 +40,10 @@ async def open_service(house: House) -> AsyncIterator[Part]:
         routes.include_router(hooks.router(road))
         routes.include_router(sources_api.router(pool, vault, held, road, house.clock))
         routes.include_router(reconcile_api.router(pool, vault, house.clock))
+        routes.include_router(orders_api.router(pool))
         pause = timedelta(seconds=settings.reconcile_s)
         reconciler = Reconciler(pool, vault, held.find, road, house.clock, client, pause)
-        loops = (*[flusher.run] * LANES, health.run, reconciler.run, *house.relays(pool, "ingest"))
+        forgetting, feeds = Forgetting(pool, house.clock), Feeds(pool, held, road, house.clock)
+        beside = (health.run, forgetting.run, feeds.run, reconciler.run)
+        loops = (*[flusher.run] * LANES, *beside, *house.relays(pool, "ingest"))
         yield Part("ingest", pool, routes, loops, flusher.ready)

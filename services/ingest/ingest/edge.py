@@ -7,15 +7,23 @@ whole cart becomes what was added and removed, payments become a paid order, and
 from collections.abc import Sequence
 from datetime import datetime
 
+from msgspec import Struct
+
 from common.db.engine import Connection
 from ingest import people, things
 from ingest.domain.accept import Accepted
 from ingest.vault import Vault
 
 
-async def settle(
-    connection: Connection, vault: Vault, taken: Sequence[Accepted], received_at: datetime
-) -> list[Accepted]:
-    """What is told of the new events, in their order, each under the id of its person."""
+class Settled(Struct, frozen=True):
+    """New events, each under the id of its person, and what is told of them: both in their order. What is told of
+    none of them is known all the same: its personal part belongs to the vault."""
+
+    known: Sequence[Accepted]
+    told: Sequence[Accepted]
+
+
+async def settle(connection: Connection, vault: Vault, taken: Sequence[Accepted], received_at: datetime) -> Settled:
+    """Whose the events are and what they come to."""
     known = await people.settle(connection, vault, taken, received_at)
-    return await things.settle(connection, known, received_at)
+    return Settled(known, await things.settle(connection, known, received_at))

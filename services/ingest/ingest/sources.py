@@ -53,7 +53,8 @@ SELECT s.*, (SELECT count(*) FROM source_secrets k WHERE k.source_id = s.source_
              AND (k.valid_until IS NULL OR k.valid_until > $4)) AS secrets,
     (SELECT json_agg(json_build_object('resource', p.resource, 'up_to', p.up_to, 'polled_at', p.polled_at,
         'due_at', p.due_at, 'found', p.found, 'failures', p.failures, 'fault', p.fault) ORDER BY p.resource)
-     FROM polls p WHERE p.source_id = s.source_id) AS polls
+     FROM polls p WHERE p.source_id = s.source_id) AS polls,
+    (SELECT f.said FROM feeds f WHERE f.source_id = s.source_id) AS connection
 FROM sources s WHERE s.shop_id = $1 AND s.source_id > $2 ORDER BY s.source_id LIMIT $3
 """
 ANY_SEALED = "SELECT source_id, sealed FROM source_secrets LIMIT 1"
@@ -100,7 +101,8 @@ class Polled(BaseModel):
 
 class Listed(BaseModel):
     """A source and how it does. Counts are of webhooks' deliveries but for `accepted`, which is of events. `lag_s`: how
-    long ago the platform was last asked in full for what webhooks missed, absent where it is not asked."""
+    long ago the platform was last asked in full for what webhooks missed, absent where it is not asked. `connection`
+    is there where we connect to the platform, in words."""
 
     source_id: str
     kind: str
@@ -118,6 +120,7 @@ class Listed(BaseModel):
     rest_url: str | None
     polls: list[Polled]
     lag_s: float | None
+    connection: str | None
 
 
 class Source(Struct, frozen=True):

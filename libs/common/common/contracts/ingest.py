@@ -8,7 +8,8 @@ from common.contracts.envelope import Data, Time
 from common.ids import Id
 from common.money import Money
 
-Quantity = Annotated[int, Meta(ge=1, le=1_000_000)]
+MAX_QUANTITY = 1_000_000
+Quantity = Annotated[int, Meta(ge=1, le=MAX_QUANTITY)]
 Label = Annotated[str, Meta(min_length=1, max_length=200)]
 Channel = Literal["sms", "email", "in_app", "social"]
 Purpose = Literal["transactional", "marketing"]
@@ -231,6 +232,14 @@ class OrderPaymentReceived(Data, frozen=True):
     amount: Money
 
 
+class OrderFinished(Data, frozen=True):
+    """The order is fulfilled and final; who says so does not say for how much. Stays at the edge, which tells
+    `order.completed` with what was paid, as soon as it knows both."""
+
+    TYPE: ClassVar[str] = "order.finished"
+    order_id: Id
+
+
 class Tick(Data, frozen=True):
     """To a partition, not a customer: every event received before `watermark` stands before this one."""
 
@@ -239,7 +248,7 @@ class Tick(Data, frozen=True):
 
 
 # What ingest turns into other events before it tells anybody.
-OF_THE_EDGE: tuple[type[Data], ...] = (CartUpdated, OrderPaymentReceived)
+OF_THE_EDGE: tuple[type[Data], ...] = (CartUpdated, OrderPaymentReceived, OrderFinished)
 
 TRAVELLING: tuple[type[Data], ...] = (
     CartItemAdded,

@@ -34,6 +34,8 @@ HOOK_SIGNATURE_FAILURES = Counter("regulars_ingest_hook_signature_failures_total
 POLLS = Counter("regulars_ingest_polls_total", "Polls.", ("connector", "outcome"))
 POLL_EVENTS = Counter("regulars_ingest_poll_events_total", "Events found by polling.", ("connector",))
 POLL_LAG_SECONDS = Gauge("regulars_ingest_poll_lag_seconds", "Since the last complete poll.")
+# Connections of ours to platforms that call nobody: opened, lost after that, failed before.
+FEED_CONNECTIONS = Counter("regulars_ingest_feed_connections_total", "Made and lost.", ("connector", "outcome"))
 
 # The road. `service` is one of the five.
 # Events read, those that the service does not heed among them; facts they led to (`type` is the fact's, such as

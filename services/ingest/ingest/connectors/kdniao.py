@@ -13,8 +13,9 @@ import msgspec
 from msgspec import Struct
 
 from common.contracts.envelope import Rejection
+from ingest.connectors.chinese import BEIJING, WRITTEN, beijing
 from ingest.connectors.form import fields
-from ingest.connectors.kuaidi100 import BEIJING, WRITTEN, Code, beijing
+from ingest.connectors.kuaidi100 import Code
 from ingest.connectors.parcels import Line, Parcel, Step, owner, told
 from ingest.connectors.port import Answer, Connector, Converted, Delivery, Fault, Ignored, Origin, decode
 

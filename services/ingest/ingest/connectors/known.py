@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ingest.connectors import aftership, kdniao, kuaidi100, shopify, woocommerce
+from ingest.connectors import aftership, douyin, kdniao, kuaidi100, pinduoduo, shopify, taobao, woocommerce, youzan
 from ingest.connectors.port import Connector
 
 CONNECTORS: Mapping[str, Connector[Any]] = {
-    module.CONNECTOR.kind: module.CONNECTOR for module in (aftership, kdniao, kuaidi100, shopify, woocommerce)
+    module.CONNECTOR.kind: module.CONNECTOR
+    for module in (aftership, douyin, kdniao, kuaidi100, pinduoduo, shopify, taobao, woocommerce, youzan)
 }

@@ -5,19 +5,18 @@ Our own ids come back only in the address that the shop registers with each parc
 """
 
 import hmac
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from hashlib import md5
 
 import msgspec
 from msgspec import Struct
 
 from common.contracts.envelope import Rejection
+from ingest.connectors.chinese import beijing
 from ingest.connectors.form import fields
 from ingest.connectors.parcels import Line, Parcel, Step, city_of, owner, told
 from ingest.connectors.port import Answer, Connector, Converted, Delivery, Fault, Ignored, Origin, decode
 
-BEIJING = timezone(timedelta(hours=8))
-WRITTEN = "%Y-%m-%d %H:%M:%S"
 Code = str | int | None
 
 # Of a line (`statusCode`) and of the whole parcel (`state`). Four digits at most; 501 and 304 differ: in a locker, and
@@ -119,14 +118,6 @@ def _line(line: TrackLine, number: int) -> Line:
     step = STEPS.get(code) if code else WORDS.get(line.status or "")
     at = beijing(line.time, f"$.param.lastResult.data[{number}].time")
     return Line(at, line.context or "", step, line.area or "", code in WAITS, code in TURNED_BACK)
-
-
-def beijing(text: str, path: str) -> datetime:
-    """A time as both Chinese trackers write it. Raises Fault."""
-    try:
-        return datetime.strptime(text, WRITTEN).replace(tzinfo=BEIJING)
-    except ValueError:
-        raise Fault(Rejection(path, "expected a time as 2026-01-31 09:05:00")) from None
 
 
 def answer(_delivery: Delivery, _now: datetime) -> Answer:

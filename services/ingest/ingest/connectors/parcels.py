@@ -68,7 +68,7 @@ def told(
     """The events of a track in any order. `reached` is how far the tracker says the parcel is, as a whole."""
     found = _steps(sorted(track, key=lambda line: line.at), parcel.city, reached, returned)
     return tuple(
-        event(origin, ("parcel", parcel.order_id, parcel.number, step), parcel.customer_id, at, _data(step, parcel))
+        event(origin, ("parcel", parcel.order_id, parcel.number, step), parcel.customer_id, at, said_of(step, parcel))
         for step, at in found.items()
     )
 
@@ -136,13 +136,21 @@ def city_of(name: str) -> str:
     return name.strip()
 
 
-def _data(step: Step, parcel: Parcel) -> Data:
+def is_in(text: str, city: str) -> bool:
+    """Whether a line of an arrival, known as such, names the city as where it is and not as where it goes."""
+    core = city_of(city)
+    return bool(core) and any(core in clause and not HEADING.search(clause) for clause in CLAUSES.split(text))
+
+
+def said_of(step: Step, parcel: Parcel) -> Data:
+    """What is told of a step; a parcel without a number is one that nobody has named."""
+    number = parcel.number or None
     match step:
         case "dispatched":
-            return ingest.ShipmentDispatched(parcel.order_id, parcel.number, parcel.carrier)
+            return ingest.ShipmentDispatched(parcel.order_id, number, parcel.carrier)
         case "arrived_in_city":
-            return ingest.ShipmentArrivedInCity(parcel.order_id, parcel.number, parcel.city)
+            return ingest.ShipmentArrivedInCity(parcel.order_id, number, parcel.city)
         case "out_for_delivery":
-            return ingest.ShipmentOutForDelivery(parcel.order_id, parcel.number)
+            return ingest.ShipmentOutForDelivery(parcel.order_id, number)
         case "delivered":
-            return ingest.ShipmentDelivered(parcel.order_id, parcel.number)
+            return ingest.ShipmentDelivered(parcel.order_id, number)

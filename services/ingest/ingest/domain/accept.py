@@ -119,11 +119,11 @@ def accept(body: bytes | Raw, shop_id: str, currency: str, now: datetime, histor
         historic=is_historic,
         data=data,
     )
-    named = identities_of(inbound, data)
-    if inbound.customer_id is None and not named:
+    names = identities_of(inbound, data)
+    if inbound.customer_id is None and not names:
         reason = "missing: say whose it is, by `subject`, `identities`, `personal.phone`, `personal.email` or an order"
         return Rejection("$.subject", reason)
-    return Accepted(event, inbound.personal, inbound.occurred_at is not None, named)
+    return Accepted(event, inbound.personal, inbound.occurred_at is not None, names)
 
 
 def identities_of(inbound: Inbound, data: Data) -> tuple[Identity, ...]:

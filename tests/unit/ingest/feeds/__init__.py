@@ -1,0 +1,1 @@
+"""Tests of feeds' words, without a socket."""
