@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from common.house import House, Part
-from ingest import hooks, sources, sources_api
+from ingest import hooks, identity_rules, people_api, sources, sources_api
 from ingest.api import Intake, router
 from ingest.flusher import LANES, Flusher
 from ingest.health import Health
+from ingest.naming import Naming
+from ingest.people import People
 from ingest.tracking import add_tracking
 from ingest.vault import Vault
 
@@ -24,13 +26,15 @@ async def open_service(house: House) -> AsyncIterator[Part]:
         async with pool.acquire() as connection:
             await vault.check(connection)
             await sources.check(connection, vault)
-        flusher = Flusher(pool, vault, house.clock, settings, house.bell)
+        naming = Naming(vault, identity_rules.load(), house.shops)
+        flusher = Flusher(pool, vault, house.clock, settings, house.bell, People(naming))
         intake = Intake(flusher, vault, house.clock, house.shops, settings.body_max_bytes)
         health, held = Health(pool), sources.Sources(pool, vault)
         road = hooks.Hooks(flusher, vault, held, health, house.clock, house.shops)
         routes = router(pool, intake, vault)
         add_tracking(routes, intake)
         routes.include_router(hooks.router(road))
+        routes.include_router(people_api.router(pool, intake, vault, naming))
         routes.include_router(sources_api.router(pool, vault, held, road, house.clock))
         loops = (*[flusher.run] * LANES, health.run, *house.relays(pool, "ingest"))
         yield Part("ingest", pool, routes, loops, flusher.ready)
