@@ -9,6 +9,7 @@ import pytest
 
 from common.contracts.ingest import CustomerMerged, CustomerSplit
 from common.settings import Settings
+from ingest import people_store
 from ingest.domain.accept import Accepted, Identity
 from tests.ingest.conftest import Ingest, Keys, Row, assert_problem, open_ingest, rows_of, visit
 from tests.ingest.flushing import accepted, flushing, until_blocked
@@ -233,6 +234,33 @@ async def test_two_who_meet_at_once_are_merged_once(settings: Settings, keys: Ke
         rows = await told(one.pool)
     assert [row for row in rows if len(row) == 3] == [("u2", "into", "u1")]
     assert {row[0]: row[1] for row in rows[2:] if len(row) == 2} == {"e3": "u1", "e4": "u1"}
+
+
+async def test_a_merge_that_comes_between_two_looks_is_no_conflict(
+    pool: asyncpg.Pool, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One has read whose the names are; before it counts them, another has merged the two. Counted twice, they would be
+    too many, and the phone number would be taken for a locker's."""
+
+    def names(id_: str, subject: str, *phones: int) -> list[Accepted]:
+        events = [accepted(f"{id_}-{number}", subject) for number in phones]
+        of = [(Identity("phone", f"+861391234000{number}"),) for number in phones]
+        return [Accepted(event.event, None, True, each) for event, each in zip(events, of, strict=True)]
+
+    async with flushing(pool, settings) as one, flushing(pool, settings) as two:
+        await one.submit([*names("a", "u1", 1, 2), *names("b", "u2", 3, 4)], [])
+        counted = people_store.people
+        overtakers = iter([names("c", "u1", 3)])
+
+        async def people(*args: Any) -> Any:
+            for overtaker in overtakers:
+                await two.submit(overtaker, [])
+            return await counted(*args)
+
+        monkeypatch.setattr(people_store, "people", people)
+        await one.submit(names("d", "u2", 1), [])
+    assert [row for row in await told(pool) if len(row) == 3] == [("u2", "into", "u1")]
+    assert not [row["value"] for row in await pool.fetch(NAMES) if row["shared"]]
 
 
 async def test_it_is_found_explained_split_and_merged_by_hand(settings: Settings, keys: Keys) -> None:

@@ -8,7 +8,6 @@ they are one.
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-import asyncpg
 import structlog
 from msgspec import structs
 
@@ -25,7 +24,6 @@ from ingest.domain.linking import ID, Linked, Merge, Name, Named, alive, link
 from ingest.naming import Naming
 from ingest.people_store import Cause, Found, Merged
 from ingest.settled import Settled
-from ingest.store import Overtaken
 
 log = structlog.get_logger()
 
@@ -42,12 +40,9 @@ class People:
 
     async def settle(self, connection: Connection, taken: Sequence[Accepted], received_at: datetime) -> Settled:
         """The events under the ids of their people. Raises Overtaken, as does whoever loses a race for a name."""
-        try:
-            first = await operated.settle(connection, taken, received_at)
-            rest = [each for each in taken if not operated.is_operated(each.event)]
-            then = await self._settle(connection, rest, received_at) if rest else Settled([], [])
-        except asyncpg.DeadlockDetectedError:  # two merges met in a circle: one of them comes again
-            raise Overtaken from None
+        first = await operated.settle(connection, taken, received_at)
+        rest = [each for each in taken if not operated.is_operated(each.event)]
+        then = await self._settle(connection, rest, received_at) if rest else Settled([], [])
         return Settled([*first.told, *then.told], [*first.moves, *then.moves])
 
     async def _settle(self, connection: Connection, taken: Sequence[Accepted], now: datetime) -> Settled:
@@ -90,8 +85,12 @@ class People:
         given = {name: (person, causes[cause], shared) for name, (person, cause, shared) in linked.given.items()}
         await people_store.give(connection, shop_id, given, now)
         await people_store.mark(connection, shop_id, _marks(found, linked), now)
+        # What is known of them was read by several statements: only held, and still alive, it is of one moment.
+        decided_on = {id_ for m in linked.merges for id_ in (m.gone, m.into)}
+        decided_on |= {id_ for conflict in linked.conflicts for id_ in conflict.people}
+        if decided_on:
+            await people_store.hold(connection, shop_id, decided_on)
         if linked.merges:
-            await people_store.hold(connection, shop_id, {id_ for m in linked.merges for id_ in (m.gone, m.into)})
             merges = [Merged(m.gone, m.into, alive(shop.into, m.into), m.name, causes[m.cause]) for m in linked.merges]
             await people_store.merge(connection, shop_id, merges, now)
         _count(shop_id, linked, causes)

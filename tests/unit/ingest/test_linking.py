@@ -123,7 +123,7 @@ def test_what_would_bring_too_many_together_is_shared_from_then_on() -> None:
     accounts = [event(f"u{number}", "phone:1") for number in range(7)]
     outcome = linked(*accounts, event("", "phone:1", "order:o", called="order:x"), event("", "phone:1", called="p_e"))
     assert merges(outcome) == [(f"u{number}", "u0") for number in range(1, 5)]
-    assert outcome.conflicts == [Conflict(n("phone:1"), 5)]
+    assert outcome.conflicts == [Conflict(n("phone:1"), 5, ("u5", "u0"))]
     assert outcome.people == [*["u0"] * 5, "u5", "u6", "order:x", "p_e"]
     assert outcome.given[n("phone:1")][2]
 
@@ -133,7 +133,7 @@ def test_one_name_too_many_is_shared() -> None:
     outcome = linked(event("u1", "phone:6"), event("u2", "phone:6"), standing={"id:u1": "u1"}, people=full)
     assert (outcome.people, merges(outcome)) == (["u1", "u2"], [])
     assert outcome.given[n("phone:6")] == ("u1", 0, True)
-    assert outcome.conflicts == [Conflict(n("phone:6"), 0)]
+    assert outcome.conflicts == [Conflict(n("phone:6"), 0, ("u1",))]
 
 
 def test_those_kept_apart_stay_apart() -> None:

@@ -69,6 +69,7 @@ class Conflict(Struct, frozen=True):
 
     name: Name
     cause: int
+    people: tuple[str, ...]  # whom it would have brought together, or who has too many
 
 
 class Linked(Struct):
@@ -172,7 +173,7 @@ class _Linking:
         self.linked.given[name] = (whose, place, shared)
         self._standing[name] = Standing(whose, shared)
         if shared:
-            self.linked.conflicts.append(Conflict(name, place))
+            self.linked.conflicts.append(Conflict(name, place, (owner,)))
         else:
             self._people[owner] = structs.replace(known, kinds={**known.kinds, name.kind: count})
 
@@ -186,7 +187,7 @@ class _Linking:
         together = {kind: a.kinds.get(kind, 0) + b.kinds.get(kind, 0) for kind in a.kinds.keys() | b.kinds.keys()}
         links = self._standing[name].links + 1
         if self._is_too_much(together, links, rule.per_value):
-            self._share(name, other, place)
+            self._share(name, place, one, other)
             return one
         by_age = sorted((one, other), key=self._seniority)
         stays, goes = (one, other) if name.kind == ID else by_age  # of an id and the one before, the sender says it
@@ -197,9 +198,9 @@ class _Linking:
         self.linked.merges.append(Merge(goes, stays, name, place))
         return stays
 
-    def _share(self, name: Name, owner: str, place: int) -> None:
+    def _share(self, name: Name, place: int, one: str, owner: str) -> None:
         """The name is nobody's from now on; an id stays what it is."""
-        self.linked.conflicts.append(Conflict(name, place))
+        self.linked.conflicts.append(Conflict(name, place, (one, owner)))
         if name.kind == ID:
             return
         self._standing[name] = structs.replace(self._standing[name], shared=True)
