@@ -147,3 +147,5 @@ def test_those_kept_apart_stay_apart() -> None:
 def test_who_was_merged_is_who_lives_on() -> None:
     outcome = linked(event("u1", "phone:2"), into={"u1": "u0"}, standing={"id:u1": "u0"}, people={"u0": {"id": 2}})
     assert (outcome.people, merges(outcome), outcome.given[n("phone:2")][0]) == (["u0"], [], "u0")
+    outcome = linked(event("u1", "phone:2"), into={"u1": "u0"}, people={"u0": {"id": 1}})
+    assert (outcome.people, outcome.given[n("id:u1")][0]) == (["u0"], "u1")  # an undo gives it back
