@@ -19,7 +19,6 @@ from common.telemetry import metrics
 from ingest import operated, people_store
 from ingest.belongings import Carried
 from ingest.domain.accept import Accepted
-from ingest.domain.identity import KINDS
 from ingest.domain.linking import ID, Linked, Merge, Name, Named, alive, link
 from ingest.naming import Naming
 from ingest.people_store import Cause, Found, Merged
@@ -35,8 +34,6 @@ class People:
 
     def __init__(self, naming: Naming) -> None:
         self._naming = naming
-        for kind in KINDS:  # at 0 from the start: of a series that begins at 1 nobody sees the first
-            metrics.INGEST_IDENTITY_CONFLICTS.labels(kind)
 
     async def settle(self, connection: Connection, taken: Sequence[Accepted], received_at: datetime) -> Settled:
         """The events under the ids of their people. Raises Overtaken, as does whoever loses a race for a name."""
