@@ -126,7 +126,7 @@ def _add_questions(routes: APIRouter, pool: asyncpg.Pool, intake: Intake, vault:
     @routes.get("/v1/customers/{customer_id}/same-as/{other_id}")
     async def get_same_as(customer_id: PlainId, other_id: PlainId, caller: Reader) -> SameAs:
         """Why two ids are one person: by which kind of name, of which events, when."""
-        async with pool.acquire() as connection:
+        async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
             one = await people_store.family(connection, caller.shop_id, customer_id)
             if other_id in one:
                 chain = await people_queries.chain(connection, caller.shop_id, one, customer_id, other_id)

@@ -84,7 +84,6 @@ UPDATE people p SET into_id = k.into_id FROM unnest($2::text[], $3::text[]) AS k
 WHERE p.shop_id = $1 AND p.into_id = k.gone
 """
 FAMILY = "SELECT customer_id, parent FROM people WHERE shop_id = $1 AND into_id = $2"
-FORGET_NAMES = "DELETE FROM identities WHERE shop_id = $1 AND customer_id = ANY($2)"
 
 Key = tuple[str, str]  # shop_id, customer_id
 
@@ -187,11 +186,6 @@ async def family(connection: Connection, shop_id: str, customer_id: str) -> dict
     """Who lives on of the id's person, first, and all who were merged into them: {customer_id: with whom at first}."""
     root = (await merged(connection, [(shop_id, customer_id)])).get((shop_id, customer_id), customer_id)
     return {root: None} | {row["customer_id"]: row["parent"] for row in await connection.fetch(FAMILY, shop_id, root)}
-
-
-async def forget_names(connection: Connection, shop_id: str, customer_ids: Sequence[str]) -> None:
-    """Nobody is found by any name of these people any more, as if it had never been told; ids stay merged."""
-    await connection.execute(FORGET_NAMES, shop_id, customer_ids)
 
 
 def _check(rows: Sequence[asyncpg.Record]) -> None:
