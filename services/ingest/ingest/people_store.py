@@ -13,7 +13,8 @@ import asyncpg
 from msgspec import Struct
 
 from common.db.engine import Connection
-from ingest.domain.linking import Name, Person, Standing
+from ingest.domain.identity import KINDS
+from ingest.domain.linking import ORDER, Name, Person, Standing
 from ingest.store import Overtaken
 
 SEEN_EVERY = "1 day"  # how exact the time is that a name was last seen at: exacter would be a write for every event
@@ -39,7 +40,7 @@ WITH every AS (
     SELECT person, person AS customer_id FROM unnest($2::text[]) AS person
     UNION ALL SELECT into_id, customer_id FROM people WHERE shop_id = $1 AND into_id = ANY($2))
 SELECT person, kind, count(*) FILTER (WHERE NOT shared) AS names, min(first_at) AS since
-FROM every JOIN identities USING (customer_id) WHERE shop_id = $1 AND kind <> 'order' GROUP BY 1, 2
+FROM every JOIN identities USING (customer_id) WHERE shop_id = $1 AND kind = ANY($3) GROUP BY 1, 2
 """
 # By who lives on now. Few: each was asked for by somebody.
 APART = """
@@ -86,6 +87,7 @@ WHERE p.shop_id = $1 AND p.into_id = k.gone
 FAMILY = "SELECT customer_id, parent FROM people WHERE shop_id = $1 AND into_id = $2"
 
 Key = tuple[str, str]  # shop_id, customer_id
+COUNTED = [kind for kind in KINDS if kind != ORDER]
 
 
 class Found(Struct, frozen=True):
@@ -132,7 +134,7 @@ async def standing(connection: Connection, shop_id: str, names: Iterable[Name], 
 async def people(connection: Connection, shop_id: str, ids: Iterable[str]) -> dict[str, Person]:
     """What is known of those who live on; nothing of who has no name but orders."""
     found: dict[str, Person] = {}
-    for person, kind, names, since in await connection.fetch(PEOPLE, shop_id, sorted(ids)):
+    for person, kind, names, since in await connection.fetch(PEOPLE, shop_id, sorted(ids), COUNTED):
         before = found.get(person, Person({}, (since, -1)))
         kinds = {**before.kinds, kind: names} if names else before.kinds
         found[person] = Person(kinds, min(before.since, (since, -1)))
