@@ -33,7 +33,9 @@ app = typer.Typer(
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
 letters = typer.Typer(help="What could not be handled, kept to be replayed.", no_args_is_help=True)
 connections = typer.Typer(help="A shop's connections to platforms.", no_args_is_help=True)
+people = typer.Typer(help="Who is who among a shop's customers; the system must be running.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
+app.add_typer(people, name="customers")
 app.add_typer(connections, name="sources")
 app.add_typer(letters, name="dead-letters")
 
@@ -324,6 +326,56 @@ def remove_source(
     from regulars.sources import remove
 
     _run(remove, Home(folder), shop, source_id)
+
+
+CustomerId = Annotated[str, typer.Argument(help="An id of the customer.")]
+
+
+@people.command("show")
+def show_customer(customer_id: CustomerId, shop: OfShop = DEFAULT_SHOP, folder: Folder = DEFAULT_FOLDER) -> None:
+    """All names of a customer, contact data masked."""
+    from regulars.people import show
+
+    _run(show, Home(folder), shop, customer_id)
+
+
+@people.command("explain")
+def explain_customers(
+    customer_id: CustomerId,
+    other: Annotated[str, typer.Argument(help="Another id.")],
+    shop: OfShop = DEFAULT_SHOP,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Why two ids are one customer, step by step, or that they are not."""
+    from regulars.people import explain
+
+    _run(explain, Home(folder), shop, customer_id, other)
+
+
+@people.command("merge")
+def merge_customers(
+    customer_id: CustomerId,
+    into: Annotated[str, typer.Argument(help="The one who lives on.")],
+    shop: OfShop = DEFAULT_SHOP,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Make two customers one, whatever the rules say."""
+    from regulars.people import merge
+
+    _run(merge, Home(folder), shop, customer_id, into)
+
+
+@people.command("split")
+def split_customer(
+    customer_id: CustomerId,
+    reason: Annotated[str, typer.Option(help="Why; kept sealed.")],
+    shop: OfShop = DEFAULT_SHOP,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Undo the merge of an id; the two are kept apart from then on."""
+    from regulars.people import split
+
+    _run(split, Home(folder), shop, customer_id, reason)
 
 
 @letters.command("list")

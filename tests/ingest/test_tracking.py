@@ -85,13 +85,15 @@ async def test_every_route(settings: Settings, keys: Keys) -> None:
         for kind in KINDS[1:]:
             answer = await client.post(f"/v1/{kind}", json=message | {"messageId": kind}, headers=keys["sender"])
             assert (answer.status_code, answer.content) == (200, SUCCESS)
-            outcome = "ignored=1" if kind in ("alias", "group") else "accepted=1"
+            outcome = "ignored=1" if kind == "group" else "accepted=1"
             assert outcome in answer.headers["x-regulars-outcome"]
-        assert [(row.event.id, row.event.type) for row in await rows_of(pool)] == [
-            ("track", "cart.item_added"),
-            ("identify", "customer.updated"),
-            ("page", "visit"),
-            ("screen", "visit"),
+        assert [(row.event.type, row.event.customer_id) for row in await rows_of(pool)] == [
+            ("cart.item_added", "ann"),
+            ("customer.updated", "ann"),
+            ("visit", "ann"),
+            ("visit", "ann"),
+            ("customer.merged", "a"),
+            ("customer.updated", "ann"),
         ]
 
 
@@ -113,14 +115,14 @@ async def test_repeats_count_once(settings: Settings, keys: Keys) -> None:
 async def test_bad_messages_cost_the_others_nothing(settings: Settings, keys: Keys) -> None:
     no_order = {"type": "track", "messageId": "b1", "userId": "ann", "event": "Order Completed", "properties": {}}
     batch = {
-        "batch": [page("m1"), no_order, page("b2", userId="ann@example.com"), 17, page("m2"), {"type": "alias"}],
+        "batch": [page("m1"), no_order, page("b2", userId="ann@example.com"), 17, page("m2"), {"type": "group"}],
         "context": {"locale": "en"},
     }
     names = ("accepted", "duplicate", "rejected")
 
     def counts() -> list[float]:
         outcomes = [REGISTRY.get_sample_value("regulars_ingest_events_total", {"outcome": name}) for name in names]
-        labels = {"connector": "segment", "kind": "alias"}
+        labels = {"connector": "segment", "kind": "group"}
         ignored = REGISTRY.get_sample_value("regulars_ingest_ignored_messages_total", labels)
         return [value or 0 for value in (*outcomes, ignored)]
 

@@ -8,12 +8,14 @@ from datetime import timedelta
 import httpx
 
 from common.house import House, Part
-from ingest import hooks, orders_api, sources, sources_api
+from ingest import hooks, identity_rules, orders_api, people_api, sources, sources_api
 from ingest.api import Intake, router
 from ingest.feeds.run import Feeds
 from ingest.flusher import LANES, Flusher
 from ingest.forgetting import Forgetting
 from ingest.health import Health
+from ingest.naming import Naming
+from ingest.people import People
 from ingest.reconcile import api as reconcile_api
 from ingest.reconcile.reconciler import Reconciler
 from ingest.tracking import add_tracking
@@ -31,13 +33,15 @@ async def open_service(house: House) -> AsyncIterator[Part]:
         async with pool.acquire() as connection:
             await vault.check(connection)
             await sources.check(connection, vault)
-        flusher = Flusher(pool, vault, house.clock, settings, house.bell)
+        naming = Naming(vault, identity_rules.load(), house.shops)
+        flusher = Flusher(pool, vault, house.clock, settings, house.bell, People(naming))
         intake = Intake(flusher, vault, house.clock, house.shops, settings.body_max_bytes)
         health, held = Health(pool), sources.Sources(pool, vault)
         road = hooks.Hooks(flusher, vault, held, health, house.clock, house.shops)
         routes = router(pool, intake, vault)
         add_tracking(routes, intake)
         routes.include_router(hooks.router(road))
+        routes.include_router(people_api.router(pool, intake, vault, naming))
         routes.include_router(sources_api.router(pool, vault, held, road, house.clock))
         routes.include_router(reconcile_api.router(pool, vault, house.clock))
         routes.include_router(orders_api.router(pool))

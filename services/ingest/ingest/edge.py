@@ -10,8 +10,9 @@ from datetime import datetime
 from msgspec import Struct
 
 from common.db.engine import Connection
-from ingest import people, things
+from ingest import belongings, things
 from ingest.domain.accept import Accepted
+from ingest.people import People
 from ingest.vault import Vault
 
 
@@ -23,7 +24,11 @@ class Settled(Struct, frozen=True):
     told: Sequence[Accepted]
 
 
-async def settle(connection: Connection, vault: Vault, taken: Sequence[Accepted], received_at: datetime) -> Settled:
+async def settle(
+    connection: Connection, vault: Vault, people: People, taken: Sequence[Accepted], received_at: datetime
+) -> Settled:
     """Whose the events are and what they come to."""
-    known = await people.settle(connection, vault, taken, received_at)
-    return Settled(known, await things.settle(connection, known, received_at))
+    known = await people.settle(connection, taken, received_at)
+    told = await things.settle(connection, known.told, received_at)
+    await belongings.move(connection, vault, known.moves)  # last, as all that touches the vault
+    return Settled(known.told, told)

@@ -35,8 +35,10 @@ from common.db.engine import Connection, is_outside
 from common.ids import PARTITIONS, derived_id
 from common.settings import Settings
 from common.telemetry import metrics
-from ingest import edge, store
+from ingest import edge, identity_rules, store
 from ingest.domain.accept import Accepted
+from ingest.naming import Naming
+from ingest.people import People
 from ingest.vault import Vault
 
 log = structlog.get_logger()
@@ -67,8 +69,17 @@ class Submission:
 class Flusher:
     """Lanes with a flush at a time in each: while one waits for the disk, another writes, and the next one gathers."""
 
-    def __init__(self, pool: asyncpg.Pool, vault: Vault, clock: Clock, settings: Settings, bell: Bell) -> None:
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        vault: Vault,
+        clock: Clock,
+        settings: Settings,
+        bell: Bell,
+        people: People | None = None,
+    ) -> None:
         self._pool, self._vault, self._clock, self._settings, self._bell = pool, vault, clock, settings, bell
+        self._people = people or People(Naming(vault, identity_rules.load(), {}))
         self._waiting: list[Submission] = []
         self._waiting_events = 0
         self._arrived = asyncio.Event()
@@ -113,7 +124,7 @@ class Flusher:
         """Flushes the batch; when the fault is in it, request by request, so that one costs the others nothing."""
         try:
             fresh = await self._flush(batch, tick)
-        except (store.Overtaken, asyncpg.DeadlockDetectedError):
+        except (store.Overtaken, asyncpg.DeadlockDetectedError):  # two merges may meet in a circle: one comes again
             await self._settle(batch, tick)
             return
         except Exception as error:  # the one seam to the database
@@ -166,7 +177,7 @@ class Flusher:
                 received_at = self._latest = max(self._clock.now(), self._latest)
                 await committed.enter_async_context(self._settling)
             taken = [by_key[key] for key in by_key if key in fresh]
-            settled = await edge.settle(connection, self._vault, taken, received_at)
+            settled = await edge.settle(connection, self._vault, self._people, taken, received_at)
             await self._write(connection, settled, received_at, watermark if tick else None)
             await dead_letters.keep(connection, letters, received_at)
             forgotten = self._ticks[: -TICKS_KEPT + 1] if tick else []

@@ -25,6 +25,14 @@ def test_a_file_of_ones_own_and_the_default_preset(tmp_path: Path) -> None:
     assert load_shops(path) == {"tea-house": Shop("tea-house", "Europe/Berlin", "EUR", "en", "default")}
 
 
+def test_phone_numbers_are_at_home_in_the_country_or_where_the_currency_is(tmp_path: Path) -> None:
+    tea = "tea: {zone: Europe/Berlin, currency: EUR, locale: en, country: DE}"
+    assert [shop.region for shop in load_shops(write(tmp_path, tea)).values()] == ["DE"]
+    assert [shop.region for shop in load_shops().values()] == ["CN", "BR"]
+    with pytest.raises(ShopsError, match=r"\$\.tea\.country: "):
+        load_shops(write(tmp_path, tea.replace("DE", "Germany")))
+
+
 def test_every_fault_is_told_at_once_with_its_path(tmp_path: Path) -> None:
     path = write(
         tmp_path,

@@ -92,6 +92,9 @@ def test_personal_data_may_stand_in_the_data() -> None:
     person = {"phone": "+8613800138000"}
     assert the_one(PLACED | {"personal": person}, HEADERS) == OURS | {"personal": person}
     assert the_one(OURS | {"personal": person}, {"content-type": STRUCTURED}) == OURS | {"personal": person}
+    both = {"personal": person, "identities": {"card": "8800"}}  # other names of the person as well
+    assert the_one(PLACED | both, HEADERS) == OURS | both
+    assert the_one(OURS | both, {"content-type": STRUCTURED}) == OURS | both
 
 
 @pytest.mark.parametrize(

@@ -215,8 +215,11 @@ def test_reviews() -> None:
 
 def test_looking_around() -> None:
     visit: dict[str, Any] = {"id": "m1", "type": "visit", "data": {}}
-    assert told({"type": "page", "messageId": "m1", "anonymousId": "a1"}) == [visit | {"subject": "a1"}]
-    assert told({"type": "screen", "messageId": "m1", "userId": 12, "anonymousId": "a1"}) == [visit | {"subject": "12"}]
+    browser = {"identities": {"anonymous": "a1"}}
+    assert told({"type": "page", "messageId": "m1", "anonymousId": "a1"}) == [visit | browser]
+    screen = {"type": "screen", "messageId": "m1", "userId": 12, "anonymousId": "a1"}
+    assert told(screen) == [visit | {"subject": "12"} | browser]
+    assert told(screen | {"anonymousId": "no id of ours"}) == [visit | {"subject": "12"}]
     for name in ("Cart Viewed", "Checkout Started", "Payment Info Entered", "Products Searched"):
         assert told(track(name)) == [visit]
     seen = {"item_id": "p1", "category": "Shirts"}
@@ -265,8 +268,20 @@ def test_events_that_the_spec_has_no_name_for_go_under_ours() -> None:
     assert told(track("history.ended", {})) == ("refused", "$.type")
     for name in ("Coupon Applied", "Order Updated", "Promotion Viewed", "order.eaten", "x"):
         assert told(track(name, said)) == Ignored("track")
-    for kind in ("alias", "group"):
-        assert told({"type": kind, "userId": "u1", "previousId": "a1", "groupId": "g"}) == Ignored(kind)
+    assert told({"type": "group", "userId": "u1", "groupId": "g"}) == Ignored("group")
+
+
+def test_an_alias_says_which_id_somebody_had_before() -> None:
+    alias = {"type": "alias", "messageId": "m1", "userId": "u1"}
+    updated: dict[str, Any] = {"id": "m1", "type": "customer.updated", "data": {}}
+    assert told(alias | {"previousId": "u0"}) == [updated | {"identities": {"previous": "u0"}}]
+    both = {"anonymous": "a1", "previous": "u0"}
+    assert told(alias | {"previousId": "u0", "anonymousId": "a1"}) == [updated | {"identities": both}]
+    both = {"anonymous": "a1", "previous": "a1"}
+    assert told(alias | {"anonymousId": "a1"}) == [updated | {"identities": both}]
+    assert told(alias) == told(alias | {"previousId": "u1"}) == Ignored("alias")
+    assert told(alias | {"previousId": "jo@gmail.com"}) == ("refused", "$.identities.previous")
+    assert told({"type": "alias", "anonymousId": "a1", "previousId": "a0"}) == Ignored("alias")
 
 
 @pytest.mark.parametrize(

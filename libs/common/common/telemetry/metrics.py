@@ -36,6 +36,11 @@ POLL_EVENTS = Counter("regulars_ingest_poll_events_total", "Events found by poll
 POLL_LAG_SECONDS = Gauge("regulars_ingest_poll_lag_seconds", "Since the last complete poll.")
 # Connections of ours to platforms that call nobody: opened, lost after that, failed before.
 FEED_CONNECTIONS = Counter("regulars_ingest_feed_connections_total", "Made and lost.", ("connector", "outcome"))
+# People who turned out to be one; and names that led to two people who were not made one, by the kind of the name.
+INGEST_MERGES = Counter("regulars_ingest_merges_total", "Merges of two people.")
+INGEST_IDENTITY_CONFLICTS = Counter("regulars_ingest_identity_conflicts_total", "Names of two people.", ("kind",))
+for _kind in ("buyer", "card", "open_id", "anonymous", "phone", "email", "order"):  # at 0 from the start
+    INGEST_IDENTITY_CONFLICTS.labels(_kind)
 
 # The road. `service` is one of the five.
 # Events read, those that the service does not heed among them; facts they led to (`type` is the fact's, such as

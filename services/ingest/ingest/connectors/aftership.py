@@ -98,7 +98,7 @@ def _parcel(tracking: Tracking) -> Parcel:
     custom = {name: str(value) for name, value in (tracking.custom or {}).items() if value not in (None, "")}
     order_id = custom.get("order_id") or tracking.order_id or tracking.order_number
     city = custom.get("city") or tracking.city
-    where = "$.msg.custom_fields.customer_id"
+    where = "$.msg.custom_fields.order_id"
     return owner(tracking.number, order_id, custom.get("customer_id"), city, tracking.carrier, where)
 
 

@@ -21,8 +21,9 @@ BATCHED = "application/cloudevents-batch+json"
 EVERY_FORM = "application/cloudevents"  # what all their media types begin with
 HEADER = "ce-"
 REQUIRED = ("id", "source", "type", "specversion")
-# Attributes and extensions that we heed; `personal` may also stand in the data, where every SDK can put it.
-OURS = (*REQUIRED, "subject", "time", "datacontenttype", "shopid", "traceparent", "data", "personal")
+# Attributes and extensions that we heed; those of people may also stand in the data, where every SDK can put them.
+OF_PEOPLE = ("personal", "identities")
+OURS = (*REQUIRED, "subject", "time", "datacontenttype", "shopid", "traceparent", "data", *OF_PEOPLE)
 JSON = re.compile(r"(application|text)/([\w.-]+\+)?json\b.*", re.IGNORECASE)
 PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 QUOTED = re.compile(r'"(.*)"', re.DOTALL)
@@ -71,8 +72,9 @@ def ours(event: bytes) -> bytes:
     for name, plain in (("type", our_type), ("datacontenttype", _content_type)):
         if (text := _text(fields.get(name))) is not None:
             fields[name] = Raw(_ENCODER.encode(plain(text)))
-    if "personal" not in fields and "data" in fields:
-        fields |= _parted(fields["data"])
+    for name in OF_PEOPLE:
+        if name not in fields and "data" in fields:
+            fields |= _parted(fields["data"], name)
     return _ENCODER.encode(fields)
 
 
@@ -157,11 +159,11 @@ def _unpacked(packed: Raw) -> Raw:
     return Raw(plain)
 
 
-def _parted(data: Raw) -> Mapping[str, Raw]:
-    """Data without the `personal` in it, which travels no further than the vault."""
+def _parted(data: Raw, name: str) -> Mapping[str, Raw]:
+    """Data without what it says of the person, which is no part of it."""
     try:
         fields = _FIELDS.decode(data)
     except _FAULTS:
         return {}
-    personal = fields.pop("personal", None)
-    return {} if personal is None else {"personal": personal, "data": Raw(_ENCODER.encode(fields))}
+    part = fields.pop(name, None)
+    return {} if part is None else {name: part, "data": Raw(_ENCODER.encode(fields))}

@@ -117,7 +117,7 @@ def _told(track: Track, origin: Origin[Options], path: str) -> tuple[bytes, ...]
 def _parcel(track: Track, path: str) -> Parcel:
     given = dict(_fields_of(track.callback or "", path))
     order_id = given.get("order") or track.order
-    return owner(track.number, order_id, given.get("customer"), given.get("city"), track.carrier, f"{path}.Callback")
+    return owner(track.number, order_id, given.get("customer"), given.get("city"), track.carrier, f"{path}.OrderCode")
 
 
 def _fields_of(callback: str, path: str) -> list[tuple[str, str]]:

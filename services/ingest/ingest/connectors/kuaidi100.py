@@ -110,7 +110,7 @@ def _parcel(delivery: Delivery, last: LastResult) -> Parcel:
     if city is None and last.route and last.route.to and last.route.to.name:
         city = city_of(last.route.to.name) or None
     order_id, customer_id = delivery.query.get("order"), delivery.query.get("customer")
-    return owner(last.nu, order_id, customer_id, city, last.com, "$.query.customer")
+    return owner(last.nu, order_id, customer_id, city, last.com, "$.query.order")
 
 
 def _line(line: TrackLine, number: int) -> Line:

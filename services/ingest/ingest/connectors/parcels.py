@@ -28,11 +28,12 @@ NOT_YET_WITH_THE_CARRIER = re.compile(r"待.{0,8}揽|待取件|已下单|打印.
 
 
 class Parcel(Struct, frozen=True):
-    """Whose parcel it is, as the shop said when it registered it; `city` is the receiver's."""
+    """Whose parcel it is, as the shop said when it registered it: the order's customer, unless it named one. `city` is
+    the receiver's."""
 
     number: str
     order_id: str
-    customer_id: str
+    customer_id: str | None
     city: str | None = None
     carrier: str | None = None
 
@@ -51,15 +52,12 @@ class Line(Struct, frozen=True):
 def owner(
     number: str | None, order_id: str | None, customer_id: str | None, city: str | None, carrier: str | None, where: str
 ) -> Parcel:
-    """The parcel, or a Fault that says what the registration lacked; `where` is the path to the customer."""
+    """The parcel, or a Fault that says what the registration lacked; `where` is the path to the order."""
     if not number or not number.strip():
         raise Fault(Rejection("$", "names no parcel"))
-    if not customer_id or not order_id:
-        what = "customer" if not customer_id else "order"
-        raise Fault(
-            Rejection(where, f"{NO_CUSTOMER if what == 'customer' else 'names no order'}: see the registration")
-        )
-    return Parcel(number.strip(), order_id.strip(), customer_id.strip(), label(city), label(carrier))
+    if not order_id or not order_id.strip():
+        raise Fault(Rejection(where, f"{NO_CUSTOMER}, since it names no order: see the registration"))
+    return Parcel(number.strip(), order_id.strip(), (customer_id or "").strip() or None, label(city), label(carrier))
 
 
 def told(

@@ -20,9 +20,9 @@ from common.contracts import ingest
 from common.contracts.envelope import Data, Rejection
 from common.money import MAX_AMOUNT_MINOR, Money, minor_digits
 from ingest.connectors.form import fields
-from ingest.connectors.port import NO_CUSTOMER, Connector, Converted, Delivery, Fault, Ignored, Origin, decode, event
+from ingest.connectors.port import Connector, Converted, Delivery, Fault, Ignored, Origin, decode, event
 from ingest.connectors.port import label as label_of
-from ingest.domain.accept import Personal
+from ingest.domain.accept import Identities, Personal
 
 SIGNATURE, TOPIC = "x-wc-webhook-signature", "x-wc-webhook-topic"
 ORDERS = ("order.created", "order.updated", "order.restored")
@@ -112,13 +112,12 @@ def convert(delivery: Delivery, origin: Origin[Options]) -> Converted | Ignored:
     order = decode(_ORDER, delivery.body)
     if order.status in NOT_PLACED:
         return Ignored("not placed")
-    customer_id, personal = _customer(order, origin), _personal(order.billing)
-    return Converted(
-        tuple(
-            event(origin, ("order", str(order.id), *cause), customer_id, at, data, personal if number == 0 else None)
-            for number, (cause, at, data) in enumerate(_facts(order))
-        )
-    )
+    buyer, personal = _buyer(order, origin), _personal(order.billing)
+    told = []
+    for number, (cause, at, data) in enumerate(_facts(order)):
+        known = personal if number == 0 or buyer is None else None  # a guest has no other name
+        told.append(event(origin, ("order", str(order.id), *cause), None, at, data, known, buyer))
+    return Converted(tuple(told))
 
 
 def _facts(order: Order) -> Iterator[Fact]:
@@ -138,14 +137,9 @@ def _facts(order: Order) -> Iterator[Fact]:
         yield ("refunded", str(refund.id)), modified, ingest.OrderRefunded(order_id, str(refund.id), amount)
 
 
-def _customer(order: Order, origin: Origin[Options]) -> str:
-    """A guest is known by the e-mail address or phone number of the bill, under an id that shows neither."""
-    if order.customer_id:
-        return f"{origin.options.customers}:{order.customer_id}"
-    contact = (order.billing.email or "").strip().lower() or (order.billing.phone or "").strip()
-    if not contact:
-        raise Fault(Rejection("$.billing.email", f"{NO_CUSTOMER}: a guest without e-mail and phone"))
-    return f"{origin.options.customers}:guest:{origin.pseudonym(contact)}"
+def _buyer(order: Order, origin: Origin[Options]) -> Identities | None:
+    """A customer by WooCommerce's number; a guest is known by the e-mail address and phone number of the bill alone."""
+    return Identities(buyer=f"{origin.options.customers}:{order.customer_id}") if order.customer_id else None
 
 
 def _personal(billing: Billing) -> Personal:

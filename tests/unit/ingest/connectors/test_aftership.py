@@ -100,7 +100,9 @@ def test_other_events(event: str) -> None:
         (Delivery(b"\xff"), Rejection("$", "JSON is malformed: invalid character (byte 0)")),
         (
             push(TRACK, "InTransit", {}),
-            Rejection("$.msg.custom_fields.customer_id", "names no customer: see the registration"),
+            Rejection(
+                "$.msg.custom_fields.order_id", "names no customer, since it names no order: see the registration"
+            ),
         ),
         (
             push([checkpoint("soon", "x")], "InTransit"),

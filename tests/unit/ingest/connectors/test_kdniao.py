@@ -93,12 +93,13 @@ def test_refused_at_the_door_is_not_delivered() -> None:
     assert [step for step, _ in steps(read("kdniao", kdniao(parcel(Traces=back, StateEx="406"))))] == ["dispatched"]
 
 
-def test_a_parcel_of_nobody_does_not_keep_back_the_others() -> None:
-    outcome = read("kdniao", kdniao(parcel("YD1", None), parcel("YD2")))
+def test_a_parcel_of_no_order_does_not_keep_back_the_others() -> None:
+    outcome = read("kdniao", kdniao(parcel("YD1", None, OrderCode=None), parcel("YD2")))
     assert isinstance(outcome, Converted)
     assert len(outcome.events) == 4
-    where = "$.RequestData.Data[0].Callback"
-    assert outcome.rejections == (Rejection(where, "names no customer: see the registration"),)
+    where = "$.RequestData.Data[0].OrderCode"
+    reason = "names no customer, since it names no order: see the registration"
+    assert outcome.rejections == (Rejection(where, reason),)
 
 
 def test_an_order_in_the_callback_goes_before_their_order_code() -> None:

@@ -122,6 +122,17 @@ def test_the_whole_track_again_gives_the_same_ids_and_a_corrected_carrier_too() 
     assert early < late
 
 
+def test_a_parcel_of_whoever_ordered() -> None:
+    """The customer may be left out: the order is a name as well."""
+    for query, who in (
+        ({"order": "o1"}, None),
+        ({"order": "o1", "customer": " "}, None),
+        ({"order": "o1", "customer": "c1"}, "c1"),
+    ):
+        told = events(read("kuaidi100", kuaidi100(CODED, query=query)))
+        assert {(event.get("subject"), event["data"]["order_id"]) for event in told} == {(who, "o1")}
+
+
 def test_nothing_to_tell() -> None:
     assert ignored(read("kuaidi100", kuaidi100([], "0")))
     assert ignored(read("kuaidi100", Delivery(form(param='{"status":"abort","lastResult":null}'))))
@@ -137,12 +148,8 @@ def test_nothing_to_tell() -> None:
             Rejection("$.param.lastResult", "Expected `object | null`, got `int`"),
         ),
         (
-            kuaidi100(CODED, query={"order": "o1"}),
-            Rejection("$.query.customer", "names no customer: see the registration"),
-        ),
-        (
             kuaidi100(CODED, query={"customer": "c1"}),
-            Rejection("$.query.customer", "names no order: see the registration"),
+            Rejection("$.query.order", "names no customer, since it names no order: see the registration"),
         ),
         (kuaidi100(CODED, nu=None), Rejection("$", "names no parcel")),
         (
