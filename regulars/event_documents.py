@@ -13,6 +13,7 @@ import msgspec
 import yaml
 
 from common.contracts.envelope import Data, Event
+from common.contracts.ingest import OF_THE_EDGE
 from common.contracts.topics import TOPICS, Topic
 from common.ids import PARTITIONS
 from regulars.event_compatibility import REFERENCE, Schema, breaks, components, shape
@@ -29,6 +30,24 @@ Every event is a [CloudEvents 1.0](https://cloudevents.io) JSON object. `subject
 follows from; `historic` marks an import, of which nobody is told. `data` is what the tables below are about; a `?` is
 a field that may be absent. Each event has a JSON Schema; [asyncapi.yaml](asyncapi.yaml) describes the topics, each of
 {partitions} partitions with the key `shop/customer`. What is listed in [published.json](published.json) stays as it is.
+"""
+EDGE = """
+## Only at the edge
+
+Senders may tell these as they tell all others, by `POST /v1/events`. They are on no topic: ingest tells what follows
+from them. A cart is known by shop, `source` and `cart_id`, and compared with the last one seen: what is more of an
+item becomes `cart.item_added`, what is less `cart.item_removed`, with the difference as `quantity`; a cart older than
+that one changes nothing. Payments of an order add up, each `payment_id` once, and in the moment they come to what is
+to be paid (`amount` of `order.placed`, or of the newest `order.updated`) there is one `order.paid`. They may come
+before the order.
+
+Of an order each fact is told once: `order.placed`, `order.paid`, `order.cancelled` and `order.completed` once per
+`order_id`, `order.refunded` once per `refund_id`, each `shipment.*` once per `shipment_id`, whatever the events' ids
+and sources; `order.updated` when it says something new. So an `order_id` belongs to one order of the shop, whichever
+platform it came from. `amount` of an order is without its refunds, which have events of their own.
+
+| event | says | data |
+|---|---|---|
 """
 
 
@@ -71,7 +90,7 @@ def documents() -> dict[str, str]:
     return {
         **{f"{name}.v1.json": json.dumps(schema(data), indent=2) + "\n" for name, data in TYPES.items()},
         "asyncapi.yaml": yaml.safe_dump(asyncapi(), sort_keys=False, width=120),
-        "README.md": INTRODUCTION.format(partitions=PARTITIONS) + "".join(map(_table, TOPICS)),
+        "README.md": INTRODUCTION.format(partitions=PARTITIONS) + "".join(map(_table, TOPICS)) + _edge(),
         PUBLISHED: "{\n" + ",\n".join(places) + "\n}\n",
     }
 
@@ -114,10 +133,17 @@ def _operation(topic: Topic) -> Schema:
 
 def _table(topic: Topic) -> str:
     lines = ["", f"## {topic.name}", "", _about(topic), "", "| event | says | data |", "|---|---|---|"]
-    for data in topic.events:
-        fields = [f"`{field.encode_name}{'' if field.required else '?'}`" for field in msgspec.structs.fields(data)]
-        lines.append(f"| [{data.TYPE}]({data.TYPE}.v1.json) | {_says(data)} | {', '.join(fields)} |")
+    lines += [f"| [{data.TYPE}]({data.TYPE}.v1.json) | {_says(data)} | {_fields(data)} |" for data in topic.events]
     return "\n".join(lines) + "\n"
+
+
+def _edge() -> str:
+    return EDGE + "".join(f"| {data.TYPE} | {_says(data)} | {_fields(data)} |\n" for data in OF_THE_EDGE)
+
+
+def _fields(data: type[Data]) -> str:
+    names = [f"`{field.encode_name}{'' if field.required else '?'}`" for field in msgspec.structs.fields(data)]
+    return ", ".join(names)
 
 
 if __name__ == "__main__":

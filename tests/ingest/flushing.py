@@ -65,6 +65,15 @@ async def until_blocked(connection: Connection, flushes: int = 1) -> None:
     await until(so_many_wait, f"{flushes} flushes that wait for the lock")
 
 
+async def until_behind_another(flusher: Flusher) -> None:
+    """Until a flush waits for the one before it."""
+
+    async def one_waits() -> bool:
+        return bool(flusher._beginning._waiters)
+
+    await until(one_waits, "a flush behind another")
+
+
 async def until_waiting(flusher: Flusher, events: int) -> None:
     async def so_many_wait() -> bool:
         return flusher._waiting_events == events

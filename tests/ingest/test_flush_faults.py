@@ -23,7 +23,7 @@ from tests.ingest.conftest import (
     settings_for,
     visit,
 )
-from tests.ingest.flushing import HOLD, accepted, flushing, ids, until_blocked, until_waiting
+from tests.ingest.flushing import HOLD, accepted, flushing, ids, until_behind_another, until_blocked, until_waiting
 
 LONG_S = 30.0
 
@@ -40,10 +40,11 @@ async def test_what_is_full_says_so(fresh_database: str, keys: Keys, admin: asyn
         transaction = admin.transaction()
         await transaction.start()
         await admin.execute(HOLD)
-        under_way = []
-        for lane in range(LANES):
-            under_way.append(tasks.create_task(post(f"under-way{lane}", 1)))
-            await until_blocked(admin, lane + 1)
+        under_way = [tasks.create_task(post("under-way0", 1))]
+        await until_blocked(admin)
+        under_way.append(tasks.create_task(post("under-way1", 1)))
+        await until_behind_another(flusher)
+        assert len(under_way) == LANES
         waiting = tasks.create_task(post("waiting", 8))
         await until_waiting(flusher, 8)
         refused = await post("refused", 3)

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from common.house import House, Part
-from ingest import hooks, identity_rules, people_api, sources, sources_api
+from ingest import hooks, identity_rules, orders_api, people_api, sources, sources_api
 from ingest.api import Intake, router
 from ingest.flusher import LANES, Flusher
+from ingest.forgetting import Forgetting
 from ingest.health import Health
 from ingest.naming import Naming
 from ingest.people import People
@@ -36,5 +37,6 @@ async def open_service(house: House) -> AsyncIterator[Part]:
         routes.include_router(hooks.router(road))
         routes.include_router(people_api.router(pool, intake, vault, naming))
         routes.include_router(sources_api.router(pool, vault, held, road, house.clock))
-        loops = (*[flusher.run] * LANES, health.run, *house.relays(pool, "ingest"))
+        routes.include_router(orders_api.router(pool))
+        loops = (*[flusher.run] * LANES, health.run, Forgetting(pool, house.clock).run, *house.relays(pool, "ingest"))
         yield Part("ingest", pool, routes, loops, flusher.ready)

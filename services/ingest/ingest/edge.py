@@ -7,6 +7,8 @@ whole cart becomes what was added and removed, payments become a paid order, and
 from collections.abc import Sequence
 from datetime import datetime
 
+from msgspec import Struct
+
 from common.db.engine import Connection
 from ingest import belongings, things
 from ingest.domain.accept import Accepted
@@ -14,11 +16,19 @@ from ingest.people import People
 from ingest.vault import Vault
 
 
+class Settled(Struct, frozen=True):
+    """New events, each under the id of its person, and what is told of them: both in their order. What is told of
+    none of them is known all the same: its personal part belongs to the vault."""
+
+    known: Sequence[Accepted]
+    told: Sequence[Accepted]
+
+
 async def settle(
     connection: Connection, vault: Vault, people: People, taken: Sequence[Accepted], received_at: datetime
-) -> list[Accepted]:
-    """What is told of the new events, in their order, each under the id of its person."""
-    known = await people.settle(connection, taken, received_at)
-    told = await things.settle(connection, known.told, received_at)
-    await belongings.move(connection, vault, known.moves)  # last, as all that touches the vault
-    return told
+) -> Settled:
+    """Whose the events are and what they come to."""
+    found = await people.settle(connection, taken, received_at)
+    told = await things.settle(connection, found.told, received_at)
+    await belongings.move(connection, vault, found.moves)  # last, as all that touches the vault
+    return Settled(found.told, told)

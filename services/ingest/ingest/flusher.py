@@ -5,10 +5,17 @@ The watermark rests on one order. A flush first takes its transaction id X (with
 oldest open one. So when a tick is read, everything with a lower id has been read, and whatever has a higher id was
 stamped after W: nothing received before W can still come. No ingest process needs to know of another, nor one lane of
 the other.
+
+What is known of a person, a cart or an order is read, decided on and written in the transaction of its events, and two
+flushes would often want the same rows. So in one process they go one behind the other: while the first settles and
+commits, the second takes its id and notes its events, but settles only when the first is committed. Two processes may
+still meet. Who then finds what a later transaction wrote is overtaken (store.py), who waits in a circle is told so by
+the server, and both try again with a later id.
 """
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from time import monotonic
 
@@ -76,6 +83,7 @@ class Flusher:
         self._waiting: list[Submission] = []
         self._waiting_events = 0
         self._arrived = asyncio.Event()
+        self._beginning, self._settling = asyncio.Lock(), asyncio.Lock()
         self._latest = datetime.min.replace(tzinfo=UTC)
         self._ticked_at = 0.0
         self._ticks: list[str] = []  # transactions that wrote those still standing, oldest first
@@ -116,7 +124,7 @@ class Flusher:
         """Flushes the batch; when the fault is in it, request by request, so that one costs the others nothing."""
         try:
             fresh = await self._flush(batch, tick)
-        except (store.Overtaken, asyncpg.DeadlockDetectedError):  # two merges may meet in a circle: one comes again
+        except (store.Overtaken, asyncpg.DeadlockDetectedError):
             await self._settle(batch, tick)
             return
         except Exception as error:  # the one seam to the database
@@ -162,13 +170,15 @@ class Flusher:
             for accepted in submission.accepted:
                 by_key.setdefault(store.key_of(accepted.event), accepted)
         letters = [letter for submission in batch for letter in submission.letters]
-        async with self._pool.acquire() as connection, connection.transaction():
-            xid = await connection.fetchval(store.TAKE_TRANSACTION_ID) if tick else None
-            fresh = await store.remember(connection, list(by_key))  # none of them without a transaction id
-            received_at = self._latest = max(self._clock.now(), self._latest)
+        async with self._pool.acquire() as connection, AsyncExitStack() as committed, connection.transaction():
+            async with self._beginning:  # in the order of ids
+                xid = await connection.fetchval(store.TAKE_TRANSACTION_ID) if tick else None
+                fresh = await store.remember(connection, list(by_key))  # none of them without a transaction id
+                received_at = self._latest = max(self._clock.now(), self._latest)
+                await committed.enter_async_context(self._settling)
             taken = [by_key[key] for key in by_key if key in fresh]
-            told = await edge.settle(connection, self._vault, self._people, taken, received_at)
-            await self._write(connection, told, received_at, watermark if tick else None)
+            settled = await edge.settle(connection, self._vault, self._people, taken, received_at)
+            await self._write(connection, settled, received_at, watermark if tick else None)
             await dead_letters.keep(connection, letters, received_at)
             forgotten = self._ticks[: -TICKS_KEPT + 1] if tick else []
             if forgotten:
@@ -181,14 +191,16 @@ class Flusher:
         return fresh
 
     async def _write(
-        self, connection: Connection, told: Sequence[Accepted], received_at: datetime, watermark: datetime | None
+        self, connection: Connection, settled: edge.Settled, received_at: datetime, watermark: datetime | None
     ) -> None:
-        rows = [outbox.row(INGEST_EVENTS.name, _stamp(accepted, received_at)) for accepted in told]
+        rows = [outbox.row(INGEST_EVENTS.name, _stamp(accepted, received_at)) for accepted in settled.told]
         if watermark is not None:
             body = encode(_tick(watermark))
             rows += [(INGEST_EVENTS.name, part, "", body) for part in range(PARTITIONS)]
         await outbox.write(connection, rows)
-        personal = [((a.event.shop_id, a.event.customer_id), a.event.id, a.personal) for a in told if a.personal]
+        personal = [
+            ((a.event.shop_id, a.event.customer_id), a.event.id, a.personal) for a in settled.known if a.personal
+        ]
         await self._vault.put(connection, personal)
 
 

@@ -8,7 +8,8 @@ from common.contracts.envelope import Data, Time
 from common.ids import Id
 from common.money import Money
 
-Quantity = Annotated[int, Meta(ge=1, le=1_000_000)]
+MAX_QUANTITY = 1_000_000
+Quantity = Annotated[int, Meta(ge=1, le=MAX_QUANTITY)]
 Label = Annotated[str, Meta(min_length=1, max_length=200)]
 Channel = Literal["sms", "email", "in_app", "social"]
 Purpose = Literal["transactional", "marketing"]
