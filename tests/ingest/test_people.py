@@ -23,8 +23,8 @@ WHERE q.into_id IS NOT NULL
 PHONE, EMAIL = "+8613912345678", "wang.fang@gmail.com"
 
 
-def order(id_: str, order_id: str, **more: Any) -> dict[str, Any]:
-    return {"id": id_, "type": "order.cancelled", "data": {"order_id": order_id}, **more}
+def parcel(id_: str, order_id: str) -> dict[str, Any]:
+    return {"id": id_, "type": "shipment.dispatched", "data": {"order_id": order_id, "shipment_id": id_}}
 
 
 def by(id_: str, subject: str | None = None, personal: dict[str, str] | None = None, **names: str) -> dict[str, Any]:
@@ -114,11 +114,13 @@ async def test_a_chain_stays_flat_over_many_flushes(settings: Settings, keys: Ke
 
 async def test_orders_find_their_people(settings: Settings, keys: Keys) -> None:
     async with open_ingest(settings) as ingest:
-        await send(ingest, keys, order("parcel", "o1"))
-        await send(ingest, keys, order("e1", "o1", identities={"buyer": "taobao:7"}), order("parcel2", "o1"))
-        parcel, merged, first, second = await told(ingest.pool)
-    assert parcel[1].startswith("order:")
-    assert merged == (parcel[1], "into", "taobao:7")
+        await send(ingest, keys, parcel("parcel", "o1"))
+        data = {"order_id": "o1", "amount": {"amount_minor": 100, "currency": "CNY"}}
+        placed = {"id": "e1", "type": "order.placed", "data": data, "identities": {"buyer": "taobao:7"}}
+        await send(ingest, keys, placed, parcel("parcel2", "o1"))
+        early, merged, first, second = await told(ingest.pool)
+    assert early[1].startswith("order:")
+    assert merged == (early[1], "into", "taobao:7")
     assert [first, second] == [("e1", "taobao:7"), ("parcel2", "taobao:7")]
 
 

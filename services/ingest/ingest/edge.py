@@ -28,7 +28,7 @@ async def settle(
     connection: Connection, vault: Vault, people: People, taken: Sequence[Accepted], received_at: datetime
 ) -> Settled:
     """Whose the events are and what they come to."""
-    known = await people.settle(connection, taken, received_at)
-    told = await things.settle(connection, known.told, received_at)
-    await belongings.move(connection, vault, known.moves)  # last, as all that touches the vault
-    return Settled(known.told, told)
+    found = await people.settle(connection, taken, received_at)
+    told = await things.settle(connection, found.told, received_at)
+    await belongings.move(connection, vault, found.moves)  # last, as all that touches the vault
+    return Settled(found.told, told)

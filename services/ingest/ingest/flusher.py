@@ -124,7 +124,7 @@ class Flusher:
         """Flushes the batch; when the fault is in it, request by request, so that one costs the others nothing."""
         try:
             fresh = await self._flush(batch, tick)
-        except (store.Overtaken, asyncpg.DeadlockDetectedError):  # two merges may meet in a circle: one comes again
+        except (store.Overtaken, asyncpg.DeadlockDetectedError):
             await self._settle(batch, tick)
             return
         except Exception as error:  # the one seam to the database
