@@ -13,6 +13,7 @@ from common.money import Money
 # Kept in every customer's memory, hence short. A code is never taken away or given to another type.
 CODES: dict[type[Data], str] = {
     ingest.OrderPlaced: "o",
+    ingest.OrderUpdated: "u",
     ingest.OrderPaid: "p",
     ingest.OrderCancelled: "x",
     ingest.OrderRefunded: "r",
