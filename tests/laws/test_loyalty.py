@@ -28,23 +28,22 @@ from tests.laws.every_decide import (
 )
 from tests.laws.streams import GAPS, LAGS, SHOP, START, Delivery, deliveries, event, order_events, streams
 
-DECIDE = decider(
-    {
-        SHOP: Rules(
-            zone="America/Sao_Paulo",
-            currency="CNY",
-            minor_per_point=100,
-            window_days=365,
-            review_months=(1, 4, 7, 10),
-            tiers=(
-                TierStep("ordinary", 0),
-                TierStep("silver", 50_000),
-                TierStep("gold", 200_000),
-                TierStep("diamond", 500_000),
-            ),
-        )
-    }
-)
+RULES = {
+    SHOP: Rules(
+        zone="America/Sao_Paulo",
+        currency="CNY",
+        minor_per_point=100,
+        window_days=365,
+        review_months=(1, 4, 7, 10),
+        tiers=(
+            TierStep("ordinary", 0),
+            TierStep("silver", 50_000),
+            TierStep("gold", 200_000),
+            TierStep("diamond", 500_000),
+        ),
+    )
+}
+DECIDE = decider(RULES)
 MAX_STATE_BYTES = 2_000  # four orders with two refunds each
 RISING = ["ordinary", "silver", "gold", "diamond"]
 
