@@ -26,7 +26,19 @@ from tests.laws.every_decide import (
     assert_late_alarm,
     assert_replay,
 )
-from tests.laws.streams import GAPS, LAGS, SHOP, START, Delivery, deliveries, event, order_events, streams
+from tests.laws.streams import (
+    GAPS,
+    LAGS,
+    SHOP,
+    START,
+    Delivery,
+    any_events,
+    deliveries,
+    event,
+    order_events,
+    people_events,
+    streams,
+)
 
 RULES = {
     SHOP: Rules(
@@ -73,7 +85,7 @@ def test_independent(delivery: Delivery) -> None:
     assert_independent(DECIDE, Account, delivery)
 
 
-@given(deliveries(imports=False))
+@given(deliveries(st.one_of(any_events(), people_events()), imports=False))
 def test_heeds_enough(delivery: Delivery) -> None:
     assert_heeds_enough(DECIDE, Account, HEEDS, delivery)
 
