@@ -155,6 +155,18 @@ def test_what_is_gone_since_is_given_back_all_the_same() -> None:
     assert (world.state(A).balance, world.state(B).balance) == (60, 0)
 
 
+def test_what_joins_somebody_inside_an_import_is_history_too() -> None:
+    world = World(MEETING)
+    world.tell(event(1, A, OrderCompleted("o1", Money(10_000, "CNY")), START))
+    world.tell(event(2, B, OrderCompleted("o2", Money(10_000, "CNY")), START, historic=True))
+    world.tell(event(3, A, CustomerMerged(B), START))
+    assert [(type(fact.data), fact.historic) for fact in world.facts(B)] == [
+        (PointsEarned, True),
+        (PointsTransferredIn, True),
+    ]
+    assert world.stored(B).historic
+
+
 def test_nobody_falls_by_being_one_with_another() -> None:
     """A's gold came by a spend long past, and stays until its review."""
     world = World(MEETING)

@@ -96,7 +96,7 @@ def test_a_customer_inside_an_import_is_merged_quietly_and_wakes_when_both_have_
     world = World(TOY)
     world.tell(event(1, A, CheckIn(), START, historic=True))
     world.tell(event(2, B, CheckIn(), START + HOUR))
-    world.tell(event(3, A, CustomerMerged(B), START + HOUR))
+    world.tell(event(3, A, CustomerMerged(B), START + HOUR, historic=True))
     assert not world.stored(B).historic, "what is merged into it does not silence it"
     world.tell(event(4, A, CheckIn(), START, historic=True))
     assert world.stored(B).wake_at is None, "but more of the import does, as if it were told of itself"

@@ -4,8 +4,6 @@ Points move by two postings, out of the one and into the other, so that the ledg
 brought is given back in full, even when some of it is gone since: the balance may then be below zero.
 """
 
-from datetime import datetime
-
 from msgspec.structs import replace
 
 from common.contracts.envelope import Data
@@ -32,7 +30,7 @@ def give(account: Account, points: int, occasion: Occasion, other: str) -> Settl
 
 
 def join(ours: Account, theirs: Account, occasion: Occasion, of: str) -> Settled:
-    """Ours with what theirs held. What both counted of an order is settled; the nearer review holds."""
+    """Ours with what theirs held. What both counted of an order is settled."""
     account, facts = give(ours, -theirs.balance, occasion, of)
     orders = dict(theirs.orders)
     for order_id, order in ours.orders.items():  # after theirs: those that are forgotten first hear no more news
@@ -42,12 +40,8 @@ def join(ours: Account, theirs: Account, occasion: Occasion, of: str) -> Settled
             kind = PointsEarned if points > 0 else PointsReversed
             account, moved = post(account, kind, abs(points), occasion, order_id=order_id)
             facts = (*facts, moved)
-    account = replace(
-        account,
-        opened_at=_first(ours.opened_at, theirs.opened_at),
-        next_review_at=_first(ours.next_review_at, theirs.next_review_at),
-    )
-    return with_orders(account, orders), facts
+    opened = [moment for moment in (ours.opened_at, theirs.opened_at) if moment is not None]
+    return with_orders(replace(account, opened_at=min(opened, default=None)), orders), facts
 
 
 def part(ours: Account, theirs: Account, occasion: Occasion, of: str) -> Settled:
@@ -55,7 +49,3 @@ def part(ours: Account, theirs: Account, occasion: Occasion, of: str) -> Settled
     account, facts = give(ours, theirs.balance, occasion, of)
     orders = {order_id: order for order_id, order in ours.orders.items() if order_id not in theirs.orders}
     return with_orders(account, orders), facts
-
-
-def _first(one: datetime | None, other: datetime | None) -> datetime | None:
-    return min((moment for moment in (one, other) if moment is not None), default=None)
