@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec
+from typing import Annotated, Any, NoReturn, ParamSpec
 
 import asyncpg
 import httpx
@@ -17,10 +17,10 @@ from common.shops import ShopsError
 from common.telemetry import logs
 from regulars.bench import NAMES as BENCHMARKS
 from regulars.embedded_postgres import FolderInUse, ServerFailed
-from regulars.histories import Kind
+from regulars.history.known import Kind
+from regulars.history.olist import OlistError
 from regulars.home import DEFAULT_FOLDER, DEFAULT_SHOP, Home
 from regulars.kafka_broker import KafkaFailed, KafkaUnavailable
-from regulars.olist import OlistError
 from regulars.services import Name
 
 # Plain tracebacks, and those of bugs alone: the pretty ones are cut to the terminal and print what variables hold.
@@ -65,7 +65,9 @@ MENDABLE = (
 INTERRUPTED = 130  # as shells tell a Ctrl-C
 
 
-def _run(verb: Callable[P, Coroutine[Any, Any, int | None] | None], *args: P.args, **kwargs: P.kwargs) -> None:
+def _run(
+    verb: Callable[P, Coroutine[Any, Any, int | None] | int | None], *args: P.args, **kwargs: P.kwargs
+) -> NoReturn:
     """Runs a verb; what its user can mend is said in one message, without a traceback.
 
     A verb that has much to read or to reckon does that before it gives a coroutine, if it gives one: in a running loop
@@ -75,7 +77,7 @@ def _run(verb: Callable[P, Coroutine[Any, Any, int | None] | None], *args: P.arg
         settings = load_settings()
         logs.configure(settings.log_level if "log_level" in settings.model_fields_set else "warning", "console")
         running = verb(*args, **kwargs)
-        sys.exit(asyncio.run(running) if running is not None else 0)
+        sys.exit(asyncio.run(running) if isinstance(running, Coroutine) else running)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except Exception as error:
@@ -123,38 +125,89 @@ def demo(
     _run(verb, folder, seed, leave)
 
 
+What = Annotated[list[str], typer.Argument(help="Files, with --mapping; or `olist` and the folder of its files.")]
+MappingOf = Annotated[
+    str | None, typer.Option("--mapping", help="What a row of the files is: a YAML file, or a packaged mapping's name.")
+]
+
+
+def _known(what: list[str]) -> tuple[Kind, Path]:
+    """A known data set: its name and its folder."""
+    name, *folder = what
+    if name not in list(Kind):
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, Kind))}; files need --mapping")
+    if len(folder) != 1:
+        raise typer.BadParameter(f"{name} wants the folder with its files")
+    return Kind(name), Path(folder[0])
+
+
+def _files(what: list[str]) -> list[Path]:
+    files = [Path(name) for name in what]
+    if missing := [str(path) for path in files if not path.is_file()]:
+        raise typer.BadParameter(f"no file {', '.join(missing)}")
+    return files
+
+
 @app.command("import")
 def import_(
-    kind: Annotated[Kind, typer.Argument(help="What the files are.")],
-    path: Annotated[Path, typer.Argument(help="Folder with the files.")],
+    what: What,
+    mapping: MappingOf = None,
+    shop: Annotated[str, typer.Option("--shop", help="The shop that the files are of.")] = DEFAULT_SHOP,
+    live: Annotated[
+        bool, typer.Option("--live", help="With --mapping: what happens now, not history (offline sales).")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="With --mapping: only read and say what it comes to; nothing is sent.")
+    ] = False,
+    refused: Annotated[Path | None, typer.Option(help="Write refused rows here (NDJSON).")] = None,
     folder: Folder = DEFAULT_FOLDER,
     until: Time = None,
     orders: Orders = None,
     url: Annotated[str | None, typer.Option(help="A running system elsewhere; with --key.")] = None,
     key: Annotated[str | None, typer.Option(help="Its API key, scopes ingest and operate.")] = None,
 ) -> None:
-    """A shop's history into the system, resumable at any point; with --until, the clock is frozen there."""
-    from regulars.import_history import import_history as verb
+    """A shop's history into the system, resumable at any point; with --until, the clock is frozen there.
 
+    Exit status 3: everything went in but rows that were refused.
+    """
     if (url is None) != (key is None):
         raise typer.BadParameter("--url and --key go together")
     elsewhere = (url, key) if url is not None and key is not None else None
-    _run(verb, kind, path, folder, until, orders, elsewhere)
+    if mapping is None:
+        from regulars.history.import_verb import import_history
+
+        if live or check or refused:
+            raise typer.BadParameter("--live, --check and --refused are for files with --mapping")
+        _run(import_history, *_known(what), folder, until, orders, elsewhere)
+    if orders is not None or (live and until is not None):
+        raise typer.BadParameter("--orders is for known data sets, --until for history")
+    from regulars.files.import_files import check_files, import_files
+
+    files = _files(what)
+    if check:
+        _run(check_files, files, str(mapping), shop, live, refused)
+    _run(import_files, files, str(mapping), shop, folder, live, until, elsewhere, refused)
 
 
 @app.command()
 def simulate(
-    kind: Annotated[Kind, typer.Argument(help="What the files are.")],
-    path: Annotated[Path, typer.Argument(help="Folder with the files.")],
+    what: What,
+    mapping: MappingOf = None,
+    shop: Annotated[str, typer.Option("--shop", help="The shop whose rules they live under.")] = DEFAULT_SHOP,
     at: Time = None,
     orders: Orders = None,
     json: Annotated[Path | None, typer.Option(help="Write the counts here.")] = None,
     customers: Annotated[Path | None, typer.Option(help="Write one row per customer here (CSV).")] = None,
 ) -> None:
     """A history through the same decisions in virtual time: who would have been told what, when."""
-    from regulars.simulate import simulate as verb
+    from regulars.history.simulate_verb import simulate as verb
+    from regulars.history.simulate_verb import simulate_files
 
-    _run(verb, kind, path, at, orders, json, customers)
+    if mapping is None:
+        _run(verb, *_known(what), at, orders, json, customers)
+    if orders is not None:
+        raise typer.BadParameter("--orders is for known data sets")
+    _run(simulate_files, _files(what), str(mapping), shop, at, json, customers)
 
 
 @app.command()
@@ -178,22 +231,39 @@ def create_key(
 
 
 OfShop = Annotated[str, typer.Option("--shop", help="The shop it is for.")]
-PlatformsSecret = Annotated[str | None, typer.Option(help="The platform's; none: ours, where it is ours to make.")]
+PlatformsSecret = Annotated[
+    str | None,
+    typer.Option(help="The platform's; none: ours, where it is ours to make. Better a --secret-file: others see this."),
+]
+SecretFile = Annotated[str | None, typer.Option(help="A file that holds it; - is the standard input.")]
+RestKeyFile = Annotated[str | None, typer.Option(help="A file that holds its credential; - is the standard input.")]
+RestSince = Annotated[
+    datetime | None,
+    typer.Option(formats=["%Y-%m-%dT%H:%M:%S%z"], help="From when on; none: from where it came to, else all its time."),
+]
 
 
 @connections.command("add")
 def add_source(
-    kind: Annotated[str, typer.Argument(help="The platform: aftership, kdniao, kuaidi100, woocommerce.")],
+    kind: Annotated[str, typer.Argument(help="The platform: aftership, kdniao, kuaidi100, shopify, woocommerce.")],
     shop: OfShop = DEFAULT_SHOP,
     name: Annotated[str, typer.Option(help="To tell two of a kind apart.")] = "",
     option: Annotated[list[str] | None, typer.Option(help="name=value; docs/platforms says which.")] = None,
     secret: PlatformsSecret = None,
+    secret_file: SecretFile = None,
+    rest_url: Annotated[str | None, typer.Option(help="The shop's address, to ask for what webhooks miss.")] = None,
+    rest_key_file: RestKeyFile = None,
+    rest_since: RestSince = None,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
     """Connect a platform, and print where it is to send; a secret of ours is printed this once."""
-    from regulars.sources import add
+    from regulars.sources import add, rest_of, secret_of
 
-    _run(add, Home(folder), shop, kind, name, option or [], secret)
+    def verb(home: Home) -> Coroutine[Any, Any, None]:
+        rest = rest_of(rest_url, rest_key_file, rest_since)
+        return add(home, shop, kind, name, option or [], secret_of(secret, secret_file), rest)
+
+    _run(verb, Home(folder))
 
 
 @connections.command("list")
@@ -209,13 +279,51 @@ def rotate_source(
     source_id: Annotated[str, typer.Argument(help="Which.")],
     shop: OfShop = DEFAULT_SHOP,
     secret: PlatformsSecret = None,
+    secret_file: SecretFile = None,
     old_valid_hours: Annotated[int, typer.Option(help="How long the old one stays good.", min=0, max=2160)] = 168,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
     """Give a source another secret; the one before stays good for a while."""
-    from regulars.sources import rotate
+    from regulars.sources import rotate, secret_of
 
-    _run(rotate, Home(folder), shop, source_id, secret, old_valid_hours)
+    def verb(home: Home) -> Coroutine[Any, Any, None]:
+        return rotate(home, shop, source_id, secret_of(secret, secret_file), old_valid_hours)
+
+    _run(verb, Home(folder))
+
+
+@connections.command("rest")
+def ask_source(
+    source_id: Annotated[str, typer.Argument(help="Which.")],
+    shop: OfShop = DEFAULT_SHOP,
+    rest_url: Annotated[str | None, typer.Option(help="The shop's address.")] = None,
+    rest_key_file: RestKeyFile = None,
+    rest_since: RestSince = None,
+    stop: Annotated[bool, typer.Option("--stop", help="Ask no more, and forget the credential.")] = False,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Ask a platform's REST API from now on for what its webhooks missed, or stop that."""
+    from regulars.sources import rest, rest_of
+
+    def verb(home: Home) -> Coroutine[Any, Any, None]:
+        access = rest_of(rest_url, rest_key_file, rest_since)
+        if stop == (access is not None):
+            raise ValueError("either --rest-url and --rest-key-file, or --stop")
+        return rest(home, shop, source_id, access)
+
+    _run(verb, Home(folder))
+
+
+@connections.command("remove")
+def remove_source(
+    source_id: Annotated[str, typer.Argument(help="Which.")],
+    shop: OfShop = DEFAULT_SHOP,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Remove a source: what it brought stays, what comes to its address is refused."""
+    from regulars.sources import remove
+
+    _run(remove, Home(folder), shop, source_id)
 
 
 @letters.command("list")

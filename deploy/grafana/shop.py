@@ -119,5 +119,28 @@ SHOP = Board(
                 ),
             ),
         ),
+        (
+            "What webhooks missed",
+            (
+                graph(
+                    "Found by asking",
+                    "Events a minute that no webhook had brought. Many of them: look at the webhook at the platform.",
+                    per_minute("regulars_ingest_poll_events_total", "connector"),
+                    stacked=True,
+                ),
+                graph(
+                    "Polls",
+                    "A minute, by how they ended. `regulars sources list` says why one failed.",
+                    per_minute("regulars_ingest_polls_total", "connector", "outcome"),
+                    stacked=True,
+                ),
+                graph(
+                    "Not asked for so long",
+                    "Since the platform furthest behind was last asked in full.",
+                    largest("regulars_ingest_poll_lag_seconds", "job"),
+                    "s",
+                ),
+            ),
+        ),
     ),
 )

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-import regulars.simulation
+import regulars.history.virtual_time
 from common.shops import load_shops
 from regulars.answer import summary
 from regulars.bench import simulation
 from regulars.bench.olist_folder import random_rows, write
 from regulars.bench.stage import stage
-from regulars.olist import read
-from regulars.simulation import Simulation
+from regulars.history.olist import read
+from regulars.history.virtual_time import Simulation
 
 ORDERS = 500
 
@@ -28,8 +28,8 @@ def test_all_cores_come_to_what_one_comes_to(tmp_path: Path, monkeypatch: pytest
     events = read(write(tmp_path, *random_rows(seed=8, orders=ORDERS)))
     at = events[-1].received_at
     alone = Simulation(load_shops()).run(events, at)
-    monkeypatch.setattr(regulars.simulation, "EVENTS_ON_ONE_CORE", 0)
-    monkeypatch.setattr(regulars.simulation, "CUSTOMERS_AT_ONCE", 7)
+    monkeypatch.setattr(regulars.history.virtual_time, "EVENTS_ON_ONE_CORE", 0)
+    monkeypatch.setattr(regulars.history.virtual_time, "CUSTOMERS_AT_ONCE", 7)
     together = Simulation(load_shops()).run(events, at)
     assert together == alone
     assert summary(together)["customers"] == len({event.customer_id for event in events})
@@ -41,6 +41,6 @@ def test_a_decision_that_fails_on_another_core_fails_the_simulation(
     events = read(write(tmp_path, *random_rows(seed=8, orders=50)))
     shops = load_shops()
     in_yuan = {"olist": type(shops["olist"])("olist", "America/Sao_Paulo", "CNY", "en", "olist")}
-    monkeypatch.setattr(regulars.simulation, "EVENTS_ON_ONE_CORE", 0)
+    monkeypatch.setattr(regulars.history.virtual_time, "EVENTS_ON_ONE_CORE", 0)
     with pytest.raises(AssertionError, match="failed on"):
         Simulation(in_yuan).run(events, events[-1].received_at)

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from common.telemetry import logs
-from regulars.olist import OlistError
+from regulars.history.olist import OlistError
 from tests.chaos.mail import Doubts
 from tests.chaos.run import Plan, Report, run
 from tests.chaos.schedule import Mode, kills, schedule

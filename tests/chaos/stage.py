@@ -18,7 +18,7 @@ from common.db.migrate import migrate
 from common.retry import FOREVER, Retry
 from common.settings import load_settings
 from common.web.auth import create_key
-from regulars import olist
+from regulars.history import olist
 from regulars.kafka_broker import KafkaCluster
 from regulars.services import NAMES
 from tests.chaos.calm import let_time_pass

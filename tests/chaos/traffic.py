@@ -13,7 +13,9 @@ from itertools import cycle, islice, pairwise
 from pathlib import Path
 from typing import Any
 
-from regulars import demo_shop, history, olist
+from regulars import demo_shop
+from regulars.history import olist
+from regulars.history.lines import lines
 from tests.chaos.schedule import Mode
 
 AT = datetime.fromisoformat("2018-09-01T00:00:00-03:00").astimezone(UTC)
@@ -80,7 +82,7 @@ def acts(size: Size, seed: int, folder: Path | None) -> tuple[Act, ...]:
 
 def _olist(folder: Path, orders: int | None) -> list[Line]:
     events = olist.read(folder, AT, orders)
-    bodies = history.lines(events, IMPORT)
+    bodies = (line.body for line in lines(events, IMPORT))
     return [Line(olist.SHOP, json.loads(body)["subject"], historic=True, body=body) for body in bodies]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from common.contracts.envelope import Data, Event
 from common.shops import load_shops
 from regulars.embedded_postgres import EmbeddedPostgres
-from regulars.simulation import Simulation
+from regulars.history.virtual_time import Simulation
 from tests.olist.check import rows_of, stored
 
 Rows = dict[str, dict[str, Any]]

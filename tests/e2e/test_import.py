@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from regulars.bench.olist_folder import random_rows, write
-from regulars.olist import read
+from regulars.history.olist import read
 from tests.e2e.commands import Command, run, running, until, up
 from tests.e2e.killing import kill_database
 from tests.e2e.stored import simulated, stored_at_rest, stored_under

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from regulars.bench.olist_folder import Order, random_rows, write
-from regulars.olist import read
+from regulars.history.olist import read
 from tests.e2e.commands import RUN_TIMEOUT_S, run, running
 from tests.olist import recompute
 

@@ -17,8 +17,9 @@ from typing import Any
 
 import asyncpg
 import msgspec
+from rich.console import Console
 
-from common.contracts.envelope import Data, Event
+from common.contracts.envelope import Data, Event, encode
 from common.db.migrate import migrate
 from common.decision import Stored
 from common.settings import load_settings
@@ -26,14 +27,17 @@ from common.shops import load_shops
 from common.telemetry import logs
 from common.web.auth import create_key
 from loyalty.domain.account import Account
-from regulars import history, olist
 from regulars.answer import Answer, Customer, customer_of, summary, write_customers
 from regulars.drain import drained
 from regulars.embedded_postgres import EmbeddedPostgres
-from regulars.import_history import import_history
+from regulars.history import olist
+from regulars.history.cursor import Cursor
+from regulars.history.import_verb import import_history
+from regulars.history.lines import lines
+from regulars.history.sending import send
+from regulars.history.virtual_time import Simulation
 from regulars.kafka_broker import KafkaCluster
 from regulars.services import NAMES
-from regulars.simulation import Simulation
 from segmentation.domain.state import Profile
 from tests.five_processes import five_processes
 
@@ -58,13 +62,13 @@ async def on_kafka(events: Sequence[Event[Data]], work: Path, kafka: str) -> Row
         database = server.dsn(role="role").replace("role@", "", 1)
         await migrate(load_settings(database=database, admin_database=server.dsn()), NAMES)
         key = await _key(server.dsn())
-        cursor = history.Cursor(work / "kafka-mode", "olist", events, AT)
-        lines = list(history.lines(events, cursor.id))
+        cursor = Cursor(work / "kafka-mode", "olist", map(encode, events), AT)
+        of_import = list(lines(events, cursor.id))
         clock = f"frozen:{AT.astimezone(UTC).isoformat()}"
         async with five_processes(work, database, kafka, clock) as processes, asyncio.TaskGroup() as tasks:
             watches = [tasks.create_task(process.watch()) for process in processes.values()]
-            counts = await history.send(processes["ingest"].url, key, lines, cursor)
-            assert counts == {"accepted": len(lines), "duplicate": 0, "rejected": 0}, counts
+            counts = await send((processes["ingest"].url, key), of_import, len(of_import), cursor, Console())
+            assert counts == {"accepted": len(of_import), "duplicate": 0, "rejected": 0}, counts
             assert await drained(server.dsn(), DECIDE_TIMEOUT_S), "not everything was decided in time"
             for watch in watches:
                 watch.cancel()

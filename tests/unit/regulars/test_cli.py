@@ -133,6 +133,10 @@ def test_faults_of_the_shops_are_told(here: Path, monkeypatch: pytest.MonkeyPatc
         (("simulate", "olist", ".", "--at", "2018-09-01T00:00:00"), "does not match the format"),  # no zone
         (("simulate", "olist", ".", "--orders", "0"), "Invalid value for '--orders'"),
         (("simulate", "excel", "."), "'excel' is not"),
+        (("import", "olist"), "olist wants the folder with its files"),
+        (("import", "olist", ".", "--live"), "are for files with --mapping"),
+        (("import", "nowhere.csv", "--mapping", "online_retail"), "no file nowhere.csv"),
+        (("import", "nowhere.csv", "--mapping", "online_retail", "--orders", "2"), "--orders is for known data sets"),
         (("import", "olist", ".", "--url", "http://localhost:8000"), "--url and --key go together"),
         (("up", "--port", "70000"), "Invalid value for '--port'"),
         (("dead-letters", "list", "--service", "nope"), "'nope' is not one of 'ingest'"),

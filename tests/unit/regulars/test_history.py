@@ -9,8 +9,9 @@ from msgspec.structs import replace
 from common.contracts.envelope import Data, Event, encode
 from ingest.domain.accept import Accepted, accept
 from regulars.bench.olist_folder import Order, Review, write
-from regulars.history import Cursor, lines
-from regulars.olist import read
+from regulars.history.cursor import Cursor
+from regulars.history.lines import lines
+from regulars.history.olist import read
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 UNTIL = datetime(2018, 9, 1, 3, tzinfo=UTC)
@@ -29,7 +30,7 @@ def events(folder: Path) -> list[Event[Data]]:
 
 def taken(history: list[Event[Data]]) -> list[Event[Data]]:
     """The lines of the history, as ingest reads them."""
-    outcomes = [accept(line, "olist", "BRL", NOW, historic=True) for line in lines(history, "i1")]
+    outcomes = [accept(line.body, "olist", "BRL", NOW, historic=True) for line in lines(history, "i1")]
     accepted = [outcome.event for outcome in outcomes if isinstance(outcome, Accepted)]
     assert len(accepted) == len(outcomes)
     return accepted
@@ -57,36 +58,36 @@ def test_each_customer_s_history_is_ended_once_behind_its_last_event(tmp_path: P
 
 def test_a_cursor_goes_on_where_it_was(tmp_path: Path) -> None:
     history = events(tmp_path / "olist")
-    cursor = Cursor(tmp_path, "olist", history, UNTIL)
+    cursor = Cursor(tmp_path, "olist", map(encode, history), UNTIL)
     assert cursor.load() == 0
     cursor.save(3)
-    again = Cursor(tmp_path, "olist", history, UNTIL)
+    again = Cursor(tmp_path, "olist", map(encode, history), UNTIL)
     assert (again.id, again.load()) == (cursor.id, 3)
 
 
 def test_a_cursor_is_of_one_history_one_end_and_one_target(tmp_path: Path) -> None:
     history = events(tmp_path / "olist")
-    Cursor(tmp_path, "olist", history, UNTIL).save(3)
-    assert Cursor(tmp_path, "olist", history, None).load() == 0
-    assert Cursor(tmp_path, "olist", history[:-1], UNTIL).load() == 0
-    assert Cursor(tmp_path, "olist", history, UNTIL, "http://elsewhere:8000").load() == 0
-    assert Cursor(tmp_path, "olist", history, UNTIL, "http://elsewhere:8001").load() == 0
-    assert Cursor(tmp_path, "other", history, UNTIL).load() == 0
+    Cursor(tmp_path, "olist", map(encode, history), UNTIL).save(3)
+    assert Cursor(tmp_path, "olist", map(encode, history), None).load() == 0
+    assert Cursor(tmp_path, "olist", map(encode, history[:-1]), UNTIL).load() == 0
+    assert Cursor(tmp_path, "olist", map(encode, history), UNTIL, "http://elsewhere:8000").load() == 0
+    assert Cursor(tmp_path, "olist", map(encode, history), UNTIL, "http://elsewhere:8001").load() == 0
+    assert Cursor(tmp_path, "other", map(encode, history), UNTIL).load() == 0
 
 
 def test_other_amounts_are_another_history(tmp_path: Path) -> None:
     """As when a half copied file was mended: as many events, from the same to the same, and not the same."""
     history = events(tmp_path / "olist")
-    Cursor(tmp_path, "olist", history, UNTIL).save(3)
+    Cursor(tmp_path, "olist", map(encode, history), UNTIL).save(3)
     path = tmp_path / "olist" / "olist_order_payments_dataset.csv"
     path.write_text(path.read_text().replace("12.34", "12.35"))
-    assert Cursor(tmp_path, "olist", read(tmp_path / "olist"), UNTIL).load() == 0
+    assert Cursor(tmp_path, "olist", map(encode, read(tmp_path / "olist")), UNTIL).load() == 0
 
 
 def test_the_import_of_a_history_has_the_same_name_everywhere(tmp_path: Path) -> None:
     """Its name stands in the ids of history.ended: sent again, from anywhere, they are known."""
     history = events(tmp_path / "olist")
-    here = list(lines(history, Cursor(tmp_path / "a", "olist", history, UNTIL).id))
-    there = Cursor(tmp_path / "b", "olist", history, UNTIL.astimezone(SAO_PAULO), "http://elsewhere:8000")
+    here = list(lines(history, Cursor(tmp_path / "a", "olist", map(encode, history), UNTIL).id))
+    there = Cursor(tmp_path / "b", "olist", map(encode, history), UNTIL.astimezone(SAO_PAULO), "http://elsewhere:8000")
     assert here == list(lines(history, there.id))
-    assert json.loads(here[-1])["type"] == "history.ended"
+    assert json.loads(here[-1].body)["type"] == "history.ended"

@@ -10,7 +10,7 @@ from common.contracts.envelope import Data, Event
 from common.contracts.ingest import OrderCompleted, OrderPaid, OrderPlaced, ReviewSubmitted
 from common.money import Money
 from regulars.bench.olist_folder import NAMES, Order, Review, path_of, write
-from regulars.olist import OlistError, read
+from regulars.history.olist import OlistError, read
 
 
 def told(events: list[Event[Data]]) -> list[tuple[str, str]]:

@@ -15,8 +15,8 @@ from common.contracts.ingest import OrderPaid
 from common.shops import load_shops
 from regulars.answer import summary, write_customers
 from regulars.bench.olist_folder import Order, Review, write
-from regulars.olist import read
-from regulars.simulation import Simulation
+from regulars.history.olist import read
+from regulars.history.virtual_time import Simulation
 from tests.olist import recompute
 
 OPENED = datetime(2016, 10, 1)  # noqa: DTZ001 - the files tell naive local times

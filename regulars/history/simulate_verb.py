@@ -1,18 +1,21 @@
-"""`regulars simulate`: reads the history, lives through it, writes the answers."""
+"""`regulars simulate`: lives through a history that was read, writes the answers."""
 
 import gc
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
+from common.contracts.envelope import Data, Event
 from common.house import GC_THRESHOLDS
 from common.settings import load_settings
 from common.shops import load_shops
 from regulars.answer import summary, write_customers, write_json
-from regulars.histories import read
-from regulars.simulation import Simulation
+from regulars.files.as_events import events_of
+from regulars.history.known import read
+from regulars.history.virtual_time import Simulation
 
 console = Console()
 notes = Console(stderr=True)  # what is printed may be piped on: it is the answer and nothing else
@@ -21,11 +24,24 @@ notes = Console(stderr=True)  # what is printed may be piped on: it is the answe
 def simulate(
     kind: str, path: Path, at: datetime | None, orders: int | None, json: Path | None, customers: Path | None
 ) -> None:
-    """Without `at`, up to the last event."""
+    """A known data set; without `at`, up to its last event."""
+    notes.print(f"Reading {path} ...")
+    _live(lambda: read(kind, path, at, orders), at, json, customers)
+
+
+def simulate_files(
+    files: list[Path], mapping: str, shop_id: str, at: datetime | None, json: Path | None, customers: Path | None
+) -> None:
+    """Files with a mapping; without `at`, up to their last event."""
+    _live(lambda: events_of(files, mapping, shop_id, at, notes), at, json, customers)
+
+
+def _live(
+    read_all: Callable[[], list[Event[Data]]], at: datetime | None, json: Path | None, customers: Path | None
+) -> None:
     gc.set_threshold(*GC_THRESHOLDS)  # a history is millions of small objects that all stay
     began = time.perf_counter()
-    notes.print(f"Reading {path} ...")
-    events = read(kind, path, at, orders)
+    events = read_all()
     read_s = time.perf_counter() - began
     answer = Simulation(load_shops(load_settings().shops)).run(events, at or events[-1].occurred_at.astimezone(UTC))
     ran_s = time.perf_counter() - began - read_s

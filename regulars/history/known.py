@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from common.contracts.envelope import Data, Event
-from regulars import olist
+from regulars.history import olist
 
 
 class Kind(StrEnum):
