@@ -50,21 +50,22 @@ async def measure(stage: Stage) -> list[Figure]:
     async with stage.database() as database:
         admin = await asyncpg.connect(database.dsn)
         try:
-            events: dict[Topic, Sequence[Event[Data]]] = {INGEST_EVENTS: shop_events(count)}
+            events: dict[Topic, Sequence[Event[Data]]] = {}
             buses = {"postgres": database.settings}
             if bootstrap is not None:
                 buses["kafka"] = database.settings.model_copy(update={"kafka": bootstrap})
-            await _fill(database, buses, INGEST_EVENTS, events[INGEST_EVENTS])
-            for service in services():
-                (topic,) = service.reads
+            for service in reversed(services()):  # notifier first: its other source, the shop's events, is empty then
+                topic = service.reads[0]
                 if topic not in events:
-                    events[topic] = message_requests(count)
+                    events[topic] = shop_events(count) if topic == INGEST_EVENTS else message_requests(count)
                     await _fill(database, buses, topic, events[topic])
+                found: list[Figure] = []
                 for bus, settings in buses.items():
                     ours, bare = await compare(admin, settings, service, events[topic])
                     of = f"{len(events[topic]):,} events of {customers_of(events[topic]):,} customers"
                     what = f"{service.name} from {bus}, {of}; best of {ROUNDS}; {CEILING}"
-                    measured.append(figures.rate(f"roads.{service.name}.{bus}", ours, "events/s", what, bare))
+                    found.append(figures.rate(f"roads.{service.name}.{bus}", ours, "events/s", what, bare))
+                measured = [*found, *measured]
         finally:
             await admin.close()
     return measured
@@ -84,7 +85,7 @@ async def compare(
     ours: list[float] = []
     bare: list[float] = []
     name: Name = service.name  # type: ignore[assignment]  # they are the names of services
-    (topic,) = service.reads
+    topic = service.reads[0]
     for _ in range(ROUNDS):
         await road_stage.clear(admin, name)
         if settings.kafka:

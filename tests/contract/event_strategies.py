@@ -30,7 +30,7 @@ def matching(pattern: str, max_chars: int | None) -> st.SearchStrategy[str]:
     return st.from_regex(pattern, fullmatch=True).filter(lambda text: max_chars is None or len(text) <= max_chars)
 
 
-def values_of(kind: inspect.Type) -> st.SearchStrategy[Any]:  # noqa: PLR0911, C901 - one case per kind of type
+def values_of(kind: inspect.Type) -> st.SearchStrategy[Any]:  # noqa: PLR0911, PLR0912, C901 - one case per kind of type
     """Values of one type, within its bounds."""
     match kind:
         case inspect.Metadata(type=inspect.StrType() as text, extra_json_schema={"pattern": pattern}):
@@ -55,6 +55,8 @@ def values_of(kind: inspect.Type) -> st.SearchStrategy[Any]:  # noqa: PLR0911, C
             return st.integers(least, most)
         case inspect.BoolType():
             return st.booleans()
+        case inspect.AnyType():  # of a service's own: any JSON object
+            return st.dictionaries(st.text(max_size=EXPECTED_CHARS), st.integers(-9, 9), max_size=MAX_ITEMS)
         case inspect.NoneType():
             return st.none()
         case inspect.DateTimeType():

@@ -11,7 +11,7 @@ import pytest
 from common.batch import Batch, Codec
 from common.bus.port import Mark, Message
 from common.contracts.envelope import Data, Event, encode
-from common.contracts.ingest import OrderCancelled, OrderPaid, OrderPlaced, ShipmentDispatched
+from common.contracts.ingest import CustomerMerged, OrderCancelled, OrderPaid, OrderPlaced, ShipmentDispatched
 from common.contracts.topics import INGEST_EVENTS
 from common.db import states
 from common.ids import partition_of
@@ -55,6 +55,8 @@ async def tell(pool: asyncpg.Pool, *events: Event[Data], watermark: datetime | N
             batch.decide(key, bodies.get(key), watermark)
         await states.save(connection, batch.state_rows())
         await SERVICE.project(connection, batch.saved)
+    if batch.sent:
+        await tell(pool, *batch.sent)
 
 
 @pytest.fixture
@@ -159,6 +161,22 @@ async def test_where_a_customer_stands(pool: asyncpg.Pool, client: httpx.AsyncCl
         ],
         "next": None,
     }
+
+
+async def test_who_was_merged_is_shown_as_who_lives_on(
+    pool: asyncpg.Pool, client: httpx.AsyncClient, keys: Keys
+) -> None:
+    await tell(pool, event(1, "ann", OrderPlaced("a", PRICE), NOON), event(2, "bob", OrderPlaced("b", PRICE), NOON))
+    await tell(pool, event(3, "ann", CustomerMerged("bob"), NOON + MINUTE))
+    for name in ("ann", "bob"):
+        shown = (await client.get(f"/v1/customers/{name}/journeys", headers=keys["shop"])).json()["items"]
+        assert [(one["enrollment"], one["left_at"]) for one in shown] == [("b", None)]
+    (reminder,) = [
+        one
+        for one in (await client.get("/v1/journeys", headers=keys["shop"])).json()
+        if one["journey"] == "payment_reminder"
+    ]
+    assert (reminder["on"], reminder["left"]) == (1, {"customer.merged": 1})
 
 
 async def test_enrollments_come_page_by_page(pool: asyncpg.Pool, client: httpx.AsyncClient, keys: Keys) -> None:

@@ -6,9 +6,10 @@ from typing import ClassVar
 from msgspec import Struct
 
 from common.contracts.envelope import Data
-from common.contracts.ingest import EVENTS, CheckIn, Share, Visit
+from common.contracts.ingest import EVENTS, CheckIn, CustomerErased, CustomerMerged, CustomerSplit, Share, Visit
 from common.contracts.topics import Topic
 from common.contracts.work import EVENTS as WORK_EVENTS
+from common.contracts.work import StateMoved
 from common.decision import Decision, Occasion, Timer
 from common.service import Project, Service, project_nothing
 
@@ -41,7 +42,8 @@ class State(Struct, frozen=True):
 
 
 def decide(state: State | None, occasion: Occasion) -> Decision[State]:
-    """A CheckIn sets a reminder an hour later, beside those that stand; everything is counted."""
+    """A CheckIn sets a reminder an hour later, beside those that stand; everything that happens is counted, for who is
+    one with another too."""
     state = state or State()
     count, reminders = state.count + 1, state.reminders
     match occasion.what:
@@ -52,6 +54,11 @@ def decide(state: State | None, occasion: Occasion) -> Decision[State]:
             return Decision(State(state.count, rest), (Reminded(timer.key, state.count),), rest)
         case Visit(category="poison"):
             raise ValueError("poison")
+        case StateMoved(state=theirs, taken_back=taken_back):
+            count = state.count + (-theirs.count if taken_back else theirs.count)
+            return Decision(State(count, reminders), (), reminders)
+        case CustomerMerged() | CustomerSplit() | CustomerErased():
+            return Decision(state, (), reminders)
         case CheckIn():
             reminders = (*reminders, Timer(occasion.at + HOUR, "remind", str(count)))
         case Share(item_id="faulty"):

@@ -15,8 +15,11 @@ from common.contracts.ingest import (
     CartItemAdded,
     CartItemRemoved,
     CheckIn,
+    ConsentChanged,
     CustomerErased,
+    CustomerMerged,
     CustomerRegistered,
+    CustomerSplit,
     CustomerUpdated,
     HistoryEnded,
     Item,
@@ -88,6 +91,16 @@ def other_events() -> st.SearchStrategy[Data]:
         st.builds(CheckIn),
         st.builds(Share),
         st.builds(CustomerErased),
+    )
+
+
+def people_events() -> st.SearchStrategy[Data]:
+    """Who somebody is, and what it allows. Of those who are merged, all that follows is another's."""
+    return st.one_of(
+        st.builds(CustomerMerged, st.just("elsewhere")),
+        st.builds(CustomerSplit, st.just("elsewhere")),
+        st.builds(CustomerErased),
+        st.builds(ConsentChanged, st.just("sms"), st.sampled_from(["marketing", "transactional"]), st.booleans()),
     )
 
 

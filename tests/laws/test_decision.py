@@ -69,6 +69,7 @@ def test_every_reminder_goes_off_once_where_it_belongs(steps: list[tuple[bool, t
     one, now, count, pending, expected = customer(), START, 0, list[Timer](), list[Data]()
 
     def play(until: Event[Data] | None = None) -> None:
+        pending.sort()  # those of one moment by their keys, as texts
         while pending and pending[0].due < now:
             expected.append(Reminded(pending.pop(0).key, count))
 
@@ -79,6 +80,7 @@ def test_every_reminder_goes_off_once_where_it_belongs(steps: list[tuple[bool, t
         expected.append(Counted(count))
         if sets:
             pending.append(Timer(now + HOUR, "remind", str(count)))
+            pending.sort(key=lambda timer: int(timer.key))
             del pending[:-MAX_REMINDERS]
         one.take(event(number, "c1", CheckIn() if sets else Visit(), now))
     now += rest

@@ -30,7 +30,7 @@ from tests.laws.every_decide import (
     assert_replay,
     run,
 )
-from tests.laws.streams import AMOUNTS, CURRENCY, ORDER_IDS, SHOP, Delivery, any_events, deliveries
+from tests.laws.streams import AMOUNTS, CURRENCY, ORDER_IDS, SHOP, Delivery, any_events, deliveries, people_events
 
 MAX_STATE_BYTES = 4_000  # of a customer with the few orders and carts of these streams
 
@@ -159,7 +159,7 @@ def test_customers_are_independent(decide: Decide[State], delivery: Delivery) ->
 
 
 @pytest.mark.parametrize("definitions", [PRESET_FILES, ODD_ONES], ids=["preset", "odd"])
-@given(delivery=deliveries(ANY, imports=False))
+@given(delivery=deliveries(st.one_of(ANY, people_events()), imports=False))
 def test_what_it_does_not_heed_changes_nothing(
     definitions: Mapping[str, Sequence[Definition]], delivery: Delivery
 ) -> None:

@@ -26,25 +26,36 @@ from tests.laws.every_decide import (
     assert_late_alarm,
     assert_replay,
 )
-from tests.laws.streams import GAPS, LAGS, SHOP, START, Delivery, deliveries, event, order_events, streams
-
-DECIDE = decider(
-    {
-        SHOP: Rules(
-            zone="America/Sao_Paulo",
-            currency="CNY",
-            minor_per_point=100,
-            window_days=365,
-            review_months=(1, 4, 7, 10),
-            tiers=(
-                TierStep("ordinary", 0),
-                TierStep("silver", 50_000),
-                TierStep("gold", 200_000),
-                TierStep("diamond", 500_000),
-            ),
-        )
-    }
+from tests.laws.streams import (
+    GAPS,
+    LAGS,
+    SHOP,
+    START,
+    Delivery,
+    any_events,
+    deliveries,
+    event,
+    order_events,
+    people_events,
+    streams,
 )
+
+RULES = {
+    SHOP: Rules(
+        zone="America/Sao_Paulo",
+        currency="CNY",
+        minor_per_point=100,
+        window_days=365,
+        review_months=(1, 4, 7, 10),
+        tiers=(
+            TierStep("ordinary", 0),
+            TierStep("silver", 50_000),
+            TierStep("gold", 200_000),
+            TierStep("diamond", 500_000),
+        ),
+    )
+}
+DECIDE = decider(RULES)
 MAX_STATE_BYTES = 2_000  # four orders with two refunds each
 RISING = ["ordinary", "silver", "gold", "diamond"]
 
@@ -74,7 +85,7 @@ def test_independent(delivery: Delivery) -> None:
     assert_independent(DECIDE, Account, delivery)
 
 
-@given(deliveries(imports=False))
+@given(deliveries(st.one_of(any_events(), people_events()), imports=False))
 def test_heeds_enough(delivery: Delivery) -> None:
     assert_heeds_enough(DECIDE, Account, HEEDS, delivery)
 

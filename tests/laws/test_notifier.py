@@ -20,7 +20,7 @@ from tests.laws.every_decide import (
     assert_late_alarm,
     run,
 )
-from tests.laws.streams import START, Delivery, deliveries, event, streams
+from tests.laws.streams import START, Delivery, any_events, deliveries, event, people_events, streams
 
 DECIDE = decider(lambda asked: "no such template" if asked.template == "gone" else None)
 KEYS = st.integers(1, 5).map(lambda n: f"k{n}")  # few, so that requests and reports of one key meet
@@ -63,7 +63,7 @@ def test_independent(delivery: Delivery) -> None:
     assert_independent(DECIDE, State, delivery)
 
 
-@given(deliveries(EVENTS, imports=False))
+@given(deliveries(st.one_of(EVENTS, any_events(), people_events()), imports=False))
 def test_heeds_enough(delivery: Delivery) -> None:
     assert_heeds_enough(DECIDE, State, HEEDS, delivery)
 

@@ -6,12 +6,23 @@ from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from common.contracts.envelope import Data, Event
-from common.contracts.ingest import OrderCancelled, OrderPaid
+from common.contracts.ingest import (
+    CustomerErased,
+    CustomerMerged,
+    CustomerRegistered,
+    CustomerSplit,
+    CustomerUpdated,
+    OrderCancelled,
+    OrderPaid,
+    Visit,
+)
 from common.contracts.segmentation import LifecycleChanged
 from common.decision import Aggregate
 from common.money import Money
+from segmentation.app import service
 from segmentation.domain.decide import decider
 from segmentation.domain.lifecycle import Rules
 from segmentation.domain.orders import MAX_ORDERS
@@ -25,7 +36,33 @@ from tests.laws.every_decide import (
     assert_replay,
     run,
 )
-from tests.laws.streams import CURRENCY, GAPS, LAGS, ORDER_IDS, SHOP, START, Delivery, deliveries, event, streams
+from tests.laws.merging import (
+    A,
+    B,
+    Meetings,
+    World,
+    assert_merged_in_any_cut,
+    assert_passed_on_as_if_told,
+    assert_split_gives_back,
+    early_and_late,
+    lives,
+    meetings,
+    play,
+)
+from tests.laws.streams import (
+    CURRENCY,
+    GAPS,
+    LAGS,
+    ORDER_IDS,
+    SHOP,
+    START,
+    Delivery,
+    any_events,
+    deliveries,
+    event,
+    other_events,
+    streams,
+)
 
 RULES = Rules(
     currency=CURRENCY,
@@ -158,3 +195,93 @@ def test_orders_beyond_the_remembered_ones_still_count(payments: list[tuple[time
     assert one.stored is not None
     assert one.stored.state.purchases == bare_totals(purchases)
     assert len(one.stored.state.orders) == min(len(payments), MAX_ORDERS)
+
+
+# Two customers who are one
+
+
+MEETING = service({SHOP: RULES})
+OF_B = st.sampled_from(["b1", "b2"])
+OF_A: st.SearchStrategy[Data] = st.one_of(PURCHASES, any_events())
+SINCE: st.SearchStrategy[Data] = st.one_of(st.builds(OrderCancelled, ORDER_IDS), other_events())
+OWN: st.SearchStrategy[Data] = st.one_of(
+    st.builds(OrderPaid, OF_B, st.just(Money(700, CURRENCY))), st.builds(OrderCancelled, OF_B)
+)
+
+
+@given(meetings(any_events(), circles=True))
+def test_merging_in_any_cut(story: Meetings) -> None:
+    assert_merged_in_any_cut(MEETING, story)
+
+
+@given(lives(any_events(), (A, B)))
+def test_what_is_passed_on_ends_as_if_it_had_been_told(events: tuple[Event[Data], ...]) -> None:
+    assert_passed_on_as_if_told(MEETING, events)
+
+
+@given(lives(OF_A, (A,)), lives(OWN, (B,), first=100))
+def test_a_split_gives_back(of_a: tuple[Event[Data], ...], of_b: tuple[Event[Data], ...]) -> None:
+    """A as it was; B but for when somebody last looked or filled a cart, which nobody can tell any more."""
+    assert_split_gives_back(MEETING, (*of_a, *of_b), own=lambda profile: profile, of_other=bought)
+
+
+def bought(profile: Profile) -> tuple[object, ...]:
+    return frozenset(profile.orders), profile.forgotten, profile.purchases, profile.lifecycle, profile.activity
+
+
+@given(
+    lives(OF_A, (A,)),
+    lives(OWN, (B,), first=100),
+    lives(st.one_of(SINCE, OWN), (A, B), first=200, begin=timedelta(days=3_000)),
+)
+def test_a_state_that_comes_late_is_none_the_less(
+    of_a: tuple[Event[Data], ...], of_b: tuple[Event[Data], ...], since: tuple[Event[Data], ...]
+) -> None:
+    """Though news of the orders it knows was told to the other before."""
+    early, late = early_and_late(MEETING, (*of_a, *of_b), since)
+    assert early.customers.keys() == late.customers.keys()
+    if B in early.customers:
+        one, other = (replace(world.state(B), orders=(), erased_at=None) for world in (early, late))
+        assert one == other
+        assert frozenset(early.state(B).orders) == frozenset(late.state(B).orders)
+
+
+@given(meetings(any_events()))
+def test_nobody_who_was_merged_has_a_place_of_its_own(story: Meetings) -> None:
+    """What is told last of everybody is where they are, and of who is merged nothing more is told."""
+    world = play(MEETING, story)
+    for name, one in world.customers.items():
+        if one.stored is None or one.stored.into:
+            continue
+        told = [fact.data for fact in one.facts if isinstance(fact.data, LifecycleChanged)]
+        profile = world.state(name)
+        assert (told[-1].lifecycle, told[-1].activity) == (profile.lifecycle, profile.activity)
+
+
+def test_an_erased_person_does_not_come_back_with_a_merge() -> None:
+    world = World(MEETING)
+    world.tell(event(1, A, CustomerRegistered("zh-CN", city="Hangzhou"), START))
+    world.tell(event(2, A, Visit(), START))
+    world.take(event(3, A, CustomerMerged(B), START))
+    for number, name in ((4, A), (5, B)):
+        world.take(event(number, name, CustomerErased(), START + TICK))
+    world.deliver()
+    for name in (A, B):
+        profile = world.state(name)
+        assert (profile.locale, profile.city, profile.visits) == (None, None, None)
+    assert world.stored(A).into == B
+    world.tell(event(6, A, CustomerUpdated("en"), START + TICK))
+    assert world.state(B).locale == "en"
+
+
+def test_more_orders_than_are_known_one_by_one_are_still_counted() -> None:
+    world = World(MEETING)
+    for number in range(MAX_ORDERS):
+        for name in (A, B):
+            world.tell(event(2 * number, name, OrderPaid(f"{name}-{number}", Money(10, CURRENCY)), START))
+    world.tell(event(1_000, A, CustomerMerged(B), START))
+    merged = world.state(B)
+    assert merged.purchases == Purchases(2 * MAX_ORDERS, START, START, 20 * MAX_ORDERS)
+    assert len(merged.orders) == MAX_ORDERS
+    world.tell(event(1_001, A, CustomerSplit(B), START))
+    assert world.state(B).purchases == world.state(A).purchases == Purchases(MAX_ORDERS, START, START, 10 * MAX_ORDERS)

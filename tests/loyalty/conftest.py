@@ -69,6 +69,8 @@ def tell(pool: asyncpg.Pool) -> Tell:
             await states.save(connection, batch.state_rows())
             await SERVICE.project(connection, batch.saved)
         assert not batch.letters, batch.letters
+        if batch.sent:
+            await told(*batch.sent)
 
     return told
 

@@ -8,7 +8,7 @@ import asyncpg
 import httpx
 import pytest
 
-from common.contracts.ingest import OrderCancelled, OrderCompleted, OrderRefunded, Visit
+from common.contracts.ingest import CustomerMerged, CustomerSplit, OrderCancelled, OrderCompleted, OrderRefunded, Visit
 from common.money import Money
 from common.web.paging import encode_cursor
 from tests.laws.streams import event
@@ -17,7 +17,14 @@ from tests.loyalty.conftest import Tell
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 NUL = encode_cursor(["\0"])
 HOUR = timedelta(hours=1)
-SOUND = {"postings": 0, "points_issued": 0, "points_reversed": 0, "balances": 0, "differences": []}
+SOUND = {
+    "postings": 0,
+    "points_issued": 0,
+    "points_reversed": 0,
+    "points_in_transit": 0,
+    "balances": 0,
+    "differences": [],
+}
 
 Keys = Mapping[str, dict[str, str]]
 
@@ -143,6 +150,47 @@ async def test_the_audit_adds_up(tell: Tell, client: httpx.AsyncClient, keys: Ke
         "points_reversed": 10,
         "balances": 7,
     }
+
+
+async def test_two_accounts_of_one_person_are_one(tell: Tell, client: httpx.AsyncClient, keys: Keys) -> None:
+    await tell(
+        event(1, "ann", OrderCompleted("a", cny(60_000)), NOON),
+        event(2, "bob", OrderCompleted("b", cny(700)), NOON),
+        event(3, "ann", CustomerMerged("bob"), NOON + HOUR),
+    )
+    for name in ("ann", "bob"):
+        account = (await client.get(f"/v1/accounts/{name}", headers=keys["shop"])).json()
+        assert (account["customer_id"], account["points"], account["tier"]) == ("bob", 607, "silver")
+        assert account["spend_minor"] == 60_700
+    account = (await client.get("/v1/accounts/bob", headers=keys["shop"])).json()
+    assert account["statement"]["items"][0] == {
+        "posting_id": "00000002",
+        "at": "2026-05-01T13:00:00Z",
+        "points": 600,
+        "balance": 607,
+        "order_id": None,
+        "reason": "two customers are one",
+    }
+    tiers = (await client.get("/v1/tiers", headers=keys["shop"])).json()
+    assert (tiers["accounts"], tiers["tiers"]["silver"]) == (1, 1)
+    sound = SOUND | {"postings": 4, "points_issued": 607, "balances": 607}
+    assert await audit(client, keys["shop"]) == sound
+    await tell(event(4, "ann", CustomerSplit("bob"), NOON + 2 * HOUR))
+    assert [
+        (await client.get(f"/v1/accounts/{name}", headers=keys["shop"])).json()["points"] for name in ("ann", "bob")
+    ] == [600, 7]
+    assert (await client.get("/v1/tiers", headers=keys["shop"])).json()["accounts"] == 2
+    assert await audit(client, keys["shop"]) == sound | {"postings": 6}
+
+
+async def test_points_on_their_way_are_seen(
+    tell: Tell, client: httpx.AsyncClient, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await tell(event(1, "ann", OrderCompleted("a", cny(700)), NOON))
+    with monkeypatch.context() as lost:
+        lost.setattr("common.decision.Aggregate._hand_over", lambda *_, **__: None)
+        await tell(event(2, "ann", CustomerMerged("bob"), NOON))
+    assert await audit(client, keys["shop"]) == SOUND | {"postings": 2, "points_issued": 7, "points_in_transit": 7}
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from common.bus.bell import Bell, wait
 from common.clock import FrozenClock
 from common.contracts.envelope import Data, Decoder, Event
 from common.contracts.journeys import MessageRequested
-from common.contracts.topics import DELIVERIES, NOTIFIER_WORK, REQUESTS
+from common.contracts.topics import DELIVERIES, INGEST_EVENTS, NOTIFIER_WORK, REQUESTS
 from common.db import outbox
 from common.db.engine import open_pool
 from common.db.migrate import migrate
@@ -41,6 +41,14 @@ SHOPS: Mapping[str, Shop] = {
     "other": Shop("other", "America/Sao_Paulo", "BRL", "en", "olist"),
 }
 ORDER: dict[str, str | int] = {"order_id": "o1", "amount_minor": 1250, "currency": "CNY"}
+
+# What the shop and notifier itself have told and notifier has not decided.
+UNHEARD = """
+SELECT (SELECT count(*) FROM ingest.events_v1 o LEFT JOIN marks m ON (m.topic, m.part) = ($1, o.part)
+    WHERE m.xid IS NULL OR (o.xid, o.id) > (m.xid, m.id))
+    + (SELECT count(*) FROM outbox o LEFT JOIN marks m USING (topic, part)
+    WHERE o.topic = $2 AND (m.xid IS NULL OR (o.xid, o.id) > (m.xid, m.id)))
+"""
 
 
 @dataclass
@@ -66,11 +74,12 @@ class Vault:
 
 @dataclass
 class Notifier:
-    """The service on its database, with journeys' outbox to feed it from."""
+    """The service on its database, with journeys' and ingest's outboxes to feed it from."""
 
     house: House
     pool: asyncpg.Pool
     feed: asyncpg.Pool
+    shop: asyncpg.Pool
     vault: Vault
     client: httpx.AsyncClient
     numbers: int = 0
@@ -99,6 +108,30 @@ class Notifier:
         async with self.feed.acquire() as connection, connection.transaction():
             await outbox.write(connection, rows)
         self.house.bell.ring(REQUESTS.name)
+
+    async def hear(self, *news: Data, customer: str = "ann") -> None:
+        """Publishes as ingest does, and runs the road until it has decided that."""
+        await self.happen(*news, customer=customer)
+        await self.heard()
+
+    async def happen(self, *news: Data, customer: str = "ann") -> None:
+        """Publishes as ingest does."""
+        self.numbers += len(news)
+        rows = [
+            outbox.row(INGEST_EVENTS.name, event(self.numbers - n, customer, data, NOON)) for n, data in enumerate(news)
+        ]
+        async with self.shop.acquire() as connection, connection.transaction():
+            await outbox.write(connection, rows)
+        self.house.bell.ring(INGEST_EVENTS.name)
+
+    async def heard(self) -> None:
+        """Runs the road until it has decided what ingest and notifier itself have told."""
+
+        async def heard() -> bool:
+            rest = await self.pool.fetchval(UNHEARD, INGEST_EVENTS.name, NOTIFIER_WORK.name)
+            return int(rest) == 0
+
+        await self.decide_until(heard)
 
     async def decide_until(self, reached: Callable[[], Awaitable[bool]]) -> None:
         """Runs the road alone, until so."""
@@ -184,7 +217,7 @@ async def settings(fresh_database: str) -> Settings:
         batch_max_messages=100,
         poll_ms=50,
     )
-    await migrate(settings, ("journeys", "notifier"))
+    await migrate(settings, ("ingest", "journeys", "notifier"))
     return settings
 
 
@@ -197,6 +230,7 @@ async def notifier(settings: Settings) -> AsyncIterator[Notifier]:
     async with (
         open_pool(settings, "notifier") as pool,
         open_pool(settings, "journeys") as feed,
+        open_pool(settings, "ingest") as shop,
         httpx.AsyncClient(transport=transport, base_url=settings.ingest_url) as client,
     ):
-        yield Notifier(house, pool, feed, vault, client)
+        yield Notifier(house, pool, feed, shop, vault, client)

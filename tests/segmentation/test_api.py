@@ -11,7 +11,16 @@ import pytest
 from common.batch import Batch, Codec
 from common.bus.port import Mark, Message
 from common.contracts.envelope import Data, Event, encode
-from common.contracts.ingest import CartItemAdded, CustomerRegistered, Item, OrderPaid, ReviewSubmitted, Visit
+from common.contracts.ingest import (
+    CartItemAdded,
+    CustomerMerged,
+    CustomerRegistered,
+    CustomerSplit,
+    Item,
+    OrderPaid,
+    ReviewSubmitted,
+    Visit,
+)
 from common.contracts.topics import INGEST_EVENTS
 from common.db import states
 from common.ids import partition_of
@@ -51,6 +60,8 @@ async def tell(pool: asyncpg.Pool, *events: Event[Data]) -> None:
             batch.decide(key, bodies.get(key))
         await states.save(connection, batch.state_rows())
         await SERVICE.project(connection, batch.saved)
+    if batch.sent:
+        await tell(pool, *batch.sent)
 
 
 @pytest.fixture
@@ -184,6 +195,28 @@ async def test_who_moves_is_in_one_segment_only(pool: asyncpg.Pool, client: http
     assert await counted(client, keys["shop"]) == {"new-active": 1}
     await tell(pool, event(3, "ann", OrderPaid("b", Money(100, "CNY")), NOON + timedelta(days=61)))
     assert await counted(client, keys["shop"]) == {"repeat-active": 1}
+
+
+async def test_who_was_merged_is_shown_as_who_lives_on(
+    pool: asyncpg.Pool, client: httpx.AsyncClient, keys: Keys
+) -> None:
+    await tell(
+        pool,
+        event(1, "ann", OrderPaid("a", Money(100, "CNY")), NOON),
+        event(2, "bob", OrderPaid("b", Money(200, "CNY")), NOON),
+        event(3, "ann", CustomerMerged("bob"), NOON + timedelta(hours=1)),
+    )
+    assert await counted(client, keys["shop"]) == {"repeat-active": 1}
+    for name in ("ann", "bob"):
+        shown = (await client.get(f"/v1/customers/{name}", headers=keys["shop"])).json()
+        assert (shown["customer_id"], shown["purchases"], shown["monetary_minor"]) == ("bob", 2, 300)
+        assert shown["reason"] == "merged with ann"
+    await tell(pool, event(4, "ann", CustomerSplit("bob"), NOON + timedelta(hours=2)))
+    assert await counted(client, keys["shop"]) == {"new-active": 2}
+    shown = (await client.get("/v1/customers/ann", headers=keys["shop"])).json()
+    assert (shown["customer_id"], shown["purchases"], shown["reason"]) == ("ann", 1, "split from bob")
+    shown = (await client.get("/v1/customers/bob", headers=keys["shop"])).json()
+    assert (shown["purchases"], shown["reason"]) == (1, "ann split off")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from common.bus.dead_letters import DeadLetter
 from common.bus.port import Mark, Message, Slot
 from common.contracts.envelope import Data, Decoder, Event, Rejection, encode
 from common.contracts.ingest import HistoryEnded, Tick
-from common.contracts.work import TimerDue
+from common.contracts.work import StateMoved, TimerDue
 from common.db.states import Key, StateRow
 from common.decision import Aggregate, Stored
 from common.ids import partition_of
@@ -25,7 +25,8 @@ class Codec(Generic[S]):
 
     def __init__(self, service: Service[S]) -> None:
         types = dict.fromkeys(data for topic in (*service.reads, service.work) for data in topic.events)
-        self.event = Decoder((*types, HistoryEnded))  # which a replay of dead letters may put on the work topic
+        moved = StateMoved[service.state]  # type: ignore[name-defined]  # known at run time
+        self.event = Decoder((*types, HistoryEnded, moved))  # history.ended: out of a replay, on the work topic
         self.stored = msgspec.json.Decoder(Stored[service.state])  # type: ignore[name-defined]  # known at run time
         self.encoder = msgspec.json.Encoder()
 
@@ -40,6 +41,7 @@ class Batch(Generic[S]):
         self.events: defaultdict[Key, list[tuple[str, Event[Data]]]] = defaultdict(list)  # with their topics
         self.letters: list[DeadLetter] = []
         self.saved: list[Saved[S]] = []
+        self.sent: list[Event[Data]] = []  # to customers of this service, in the order they were sent
         self.decided = 0  # events and timers whose decision did not fail
         self.read = 0  # events, those that are not heeded among them
         self.newest: datetime | None = None  # when the last of them, or a tick, was received; imports aside
@@ -74,6 +76,7 @@ class Batch(Generic[S]):
             aggregate.wake(wake_before)
             self._bury(self.service.work.name, key, aggregate)
         self.decided += aggregate.decided
+        self.sent += aggregate.sent
         if aggregate.stored is not None and aggregate.stored is not stored:
             self.saved.append(Saved(*key, aggregate.stored, tuple(aggregate.facts)))
 

@@ -178,13 +178,15 @@ class Road(Generic[S]):
             bodies = await states.load(connection, list(customers))
             for key, wake_before in customers.items():
                 batch.decide(key, bodies.get(key), wake_before)
-            rows = batch.state_rows()
-            facts = [outbox.row(self._service.writes.name, fact) for saved in batch.saved for fact in saved.facts]
             now = self._clock.now()
+            rows = batch.state_rows()
+            letters = [dead_letters.announce(letter, now) for letter in batch.letters]
+            facts = [outbox.row(self._service.writes.name, fact) for saved in batch.saved for fact in saved.facts]
+            sent = [outbox.row(self._service.work.name, event) for event in batch.sent]
             await states.save(connection, rows)
             if batch.saved:
                 await batch.service.project(connection, batch.saved)
-            await outbox.write(connection, facts + [dead_letters.announce(letter, now) for letter in batch.letters])
+            await outbox.write(connection, facts + sent + letters)
             await dead_letters.keep(connection, batch.letters, now)
         polled |= batch.reached
         subscription.advance(batch.reached)
@@ -192,6 +194,8 @@ class Road(Generic[S]):
             alarms.armed(part, wake_at)
         if facts:
             self._bell.ring(self._service.writes.name)
+        if sent:
+            self._bell.ring(self._service.work.name)
         self._count(batch, time.perf_counter() - began)
 
     def _count(self, batch: Batch[S], seconds: float) -> None:

@@ -8,14 +8,14 @@ from typing import Any, Generic, TypeVar
 from msgspec import Struct
 
 from common.contracts.envelope import Data, Event
-from common.contracts.ingest import HistoryEnded, Tick
+from common.contracts.ingest import CustomerMerged, CustomerSplit, HistoryEnded, Tick
 from common.contracts.topics import Topic
-from common.contracts.work import TimerDue
+from common.contracts.work import StateMoved, TimerDue
 from common.db.engine import Connection
 from common.decision import Decide, Decision, Occasion, Stored
 
 # What the road itself has an answer to, in every service.
-OF_THE_ROAD: tuple[type[Data], ...] = (Tick, HistoryEnded, TimerDue)
+OF_THE_ROAD: tuple[type[Data], ...] = (Tick, HistoryEnded, TimerDue, CustomerMerged, CustomerSplit, StateMoved)
 
 S = TypeVar("S")
 

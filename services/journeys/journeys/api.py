@@ -7,6 +7,7 @@ import asyncpg
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from common.db.states import canonical
 from common.web.auth import Reader
 from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Moment, Page, PlainId, Text, decode_cursor
 from common.web.problems import Problem
@@ -77,6 +78,7 @@ def router(pool: asyncpg.Pool, definitions: Mapping[str, Definitions]) -> APIRou
         after = decode_cursor(cursor, Moment, Text, Text)
         # One snapshot: else an enrollment may be on in the rows and already ended in the state.
         async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+            customer_id = await canonical(connection, caller.shop_id, customer_id)
             on = await queries.walked(connection, caller.shop_id, customer_id)
             rows = await queries.enrollments(connection, caller.shop_id, customer_id, after, limit + 1)
         if on is None:

@@ -8,7 +8,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from common.clock import Clock
-from common.contracts.loyalty import PointsEarned, PointsReversed
+from common.contracts.loyalty import PointsEarned, PointsReversed, PointsTransferredIn, PointsTransferredOut
+from common.db.states import canonical
 from common.web.auth import Reader, shop_of
 from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, PlainId, Text, decode_cursor
 from common.web.problems import Problem
@@ -16,7 +17,12 @@ from loyalty import queries
 from loyalty.domain.account import spend_minor
 from loyalty.domain.rules import Rules
 
-REASONS = {PointsEarned.TYPE: "order completed", PointsReversed.TYPE: "order refunded or cancelled"}
+REASONS = {
+    PointsEarned.TYPE: "order completed",
+    PointsReversed.TYPE: "order refunded or cancelled",
+    PointsTransferredIn.TYPE: "two customers are one",
+    PointsTransferredOut.TYPE: "two customers are one, or were taken for one",
+}
 
 
 class EntryOut(BaseModel):
@@ -60,11 +66,13 @@ class DifferenceOut(BaseModel):
 
 
 class AuditOut(BaseModel):
-    """The points add up if `points_issued` less `points_reversed` is `balances`, and nobody is among `differences`."""
+    """The points add up if `points_issued` less `points_reversed` and `points_in_transit` (between two customers who
+    are being merged, nothing at rest) is `balances`, and nobody is among `differences`."""
 
     postings: int
     points_issued: int
     points_reversed: int
+    points_in_transit: int
     balances: int
     differences: list[DifferenceOut]
 
@@ -81,6 +89,7 @@ def router(pool: asyncpg.Pool, rules: Mapping[str, Rules], clock: Clock) -> APIR
         (before,) = decode_cursor(cursor, Text) or (None,)
         # One snapshot, so that the balance is that of the newest posting.
         async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+            customer_id = await canonical(connection, caller.shop_id, customer_id)
             found = await queries.account(connection, caller.shop_id, customer_id)
             entries = await queries.statement(connection, caller.shop_id, customer_id, before, limit + 1)
         if found is None:

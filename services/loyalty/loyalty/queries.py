@@ -10,7 +10,7 @@ from common.db import states
 from common.db.engine import Connection
 from common.decision import Stored
 from loyalty.domain.account import Account
-from loyalty.domain.posting import CUSTOMER
+from loyalty.domain.posting import CUSTOMER, PROGRAMME, TRANSFER
 
 MAX_DIFFERENCES = 100  # listed by one audit
 
@@ -27,13 +27,16 @@ TIERS = "SELECT tier, count(*) FROM accounts WHERE shop_id = $1 GROUP BY tier"
 # Reads all of a shop's postings once: for checks, not for dashboards.
 TOTALS = f"""
 SELECT count(*),
-    coalesce(sum(points) FILTER (WHERE destination = '{CUSTOMER}'), 0)::bigint,
-    coalesce(sum(points) FILTER (WHERE source = '{CUSTOMER}'), 0)::bigint,
+    coalesce(sum(points) FILTER (WHERE source = '{PROGRAMME}'), 0)::bigint,
+    coalesce(sum(points) FILTER (WHERE destination = '{PROGRAMME}'), 0)::bigint,
+    coalesce(sum(CASE destination WHEN '{TRANSFER}' THEN points ELSE -points END)
+        FILTER (WHERE '{TRANSFER}' IN (source, destination)), 0)::bigint,
     (SELECT coalesce(sum(balance), 0)::bigint FROM accounts WHERE shop_id = $1)
 FROM postings WHERE shop_id = $1
 """
 
-# A customer without an account has no postings, and the other way round an account without postings holds nothing.
+# The postings of a customer without an account (one that was merged, or never had any) add up to nothing, as do those
+# of an account without postings.
 DIFFERENCES = f"""
 WITH ledger AS (
     SELECT customer_id, sum(CASE destination WHEN '{CUSTOMER}' THEN points ELSE -points END)::bigint AS posted
@@ -42,7 +45,7 @@ WITH ledger AS (
     SELECT customer_id, balance FROM accounts WHERE shop_id = $1
 )
 SELECT customer_id, balance, coalesce(posted, 0) FROM standing FULL JOIN ledger USING (customer_id)
-WHERE balance IS DISTINCT FROM coalesce(posted, 0) ORDER BY customer_id LIMIT {MAX_DIFFERENCES}
+WHERE coalesce(balance, 0) <> coalesce(posted, 0) ORDER BY customer_id LIMIT {MAX_DIFFERENCES}
 """
 
 _STORED = msgspec.json.Decoder(Stored[Account])
@@ -65,6 +68,7 @@ class Totals(NamedTuple):
     postings: int
     points_issued: int
     points_reversed: int
+    points_in_transit: int
     balances: int
 
 

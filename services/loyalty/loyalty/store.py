@@ -30,6 +30,12 @@ WHERE (accounts.balance, accounts.tier) IS DISTINCT FROM (EXCLUDED.balance, EXCL
     OR accounts.updated_at < EXCLUDED.updated_at
 """
 
+# A customer that was merged has no account of its own; its postings stay, and add up to nothing.
+CLOSE = """
+DELETE FROM accounts a USING unnest($1::text[], $2::text[]) AS gone (shop_id, customer_id)
+WHERE (a.shop_id, a.customer_id) = (gone.shop_id, gone.customer_id)
+"""
+
 
 async def project(connection: Connection, saved: Sequence[Saved[Account]]) -> None:
     """Writes what a batch's facts moved and where its accounts stand, in the transaction that saves the states."""
@@ -40,10 +46,12 @@ async def project(connection: Connection, saved: Sequence[Saved[Account]]) -> No
     standing = sorted(
         (one.shop_id, one.customer_id, account.balance, account.tier, account.opened_at, _changed_at(one))
         for one in saved
-        if (account := one.stored.state).opened_at is not None and _may_have_changed(one)
+        if (account := one.stored.state).opened_at is not None and not one.stored.into and _may_have_changed(one)
     )
     if standing:
         await connection.execute(STAND, *zip(*standing, strict=True))
+    if gone := sorted((one.shop_id, one.customer_id) for one in saved if one.stored.into):
+        await connection.execute(CLOSE, *zip(*gone, strict=True))
 
 
 def _may_have_changed(one: Saved[Account]) -> bool:

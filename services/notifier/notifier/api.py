@@ -7,6 +7,7 @@ import asyncpg
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from common.db.states import canonical
 from common.shops import Shop
 from common.web.auth import Reader, shop_of
 from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, PlainId, RowId, decode_cursor
@@ -70,6 +71,7 @@ def router(pool: asyncpg.Pool, wording: Wording, shops: Mapping[str, Shop], sign
         shop = shop_of(shops, caller)
         (before,) = decode_cursor(cursor, RowId) or (None,)
         async with pool.acquire() as connection:
+            customer_id = await canonical(connection, caller.shop_id, customer_id)
             rows = await queries.inbox(connection, caller.shop_id, customer_id, before, limit + 1)
         page = Page.of(rows, limit, key=lambda row: (row.number,))
         return Page(items=[_item(row, wording, shop, signature) for row in page.items], next=page.next)

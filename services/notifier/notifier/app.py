@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import httpx
 from fastapi import APIRouter
 
-from common.contracts.topics import DELIVERIES, NOTIFIER_WORK, REQUESTS
+from common.contracts.topics import DELIVERIES, INGEST_EVENTS, NOTIFIER_WORK, REQUESTS
 from common.house import House, Part
 from common.service import Service
 from notifier import wording
@@ -25,7 +25,7 @@ def service() -> Service[State]:
     """What makes notifier a service of the road; raises TemplatesRefused on a faulty template."""
     return Service(
         name="notifier",
-        reads=(REQUESTS,),
+        reads=(REQUESTS, INGEST_EVENTS),
         writes=DELIVERIES,
         work=NOTIFIER_WORK,
         state=State,

@@ -11,7 +11,7 @@ from common.db.engine import Connection
 # Newest first; served by the primary key, which holds a customer's messages together.
 INBOX = """
 SELECT number, message_key, sent_at AS at, journey, step, template, params FROM messages
-WHERE shop_id = $1 AND customer_id = $2 AND channel = 'in_app' AND status = 'sent'
+WHERE shop_id = $1 AND customer_id = $2 AND channel = 'in_app' AND status = 'sent' AND NOT erased
     AND ($3::bigint IS NULL OR number < $3)
 ORDER BY number DESC LIMIT $4
 """

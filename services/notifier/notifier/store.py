@@ -66,11 +66,31 @@ WHERE (m.shop_id, m.customer_id, m.message_key) = (c.shop_id, c.customer_id, c.m
 RETURNING m.shop_id, m.customer_id, m.message_key, m.claims, m.status, m.reason
 """
 
-# The key makes a repeat harmless: what lies there stays.
+# The key makes a repeat harmless: what lies there stays. The lock holds an erasure until this is done, or is had when
+# the erasure is done: then nothing is kept.
 KEEP = """
+WITH n AS (SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+    $8::timestamptz[]) AS n (shop_id, message_key, customer_id, channel, to_masked, subject, body, at)),
+locked AS (SELECT m.shop_id, m.customer_id, m.message_key, m.erased
+    FROM n JOIN messages m USING (shop_id, customer_id, message_key)
+    ORDER BY shop_id, customer_id, message_key FOR SHARE OF m)
 INSERT INTO mailbox (shop_id, message_key, customer_id, channel, to_masked, subject, body, at)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-    $8::timestamptz[]) ON CONFLICT (shop_id, customer_id, message_key) DO NOTHING
+SELECT * FROM n WHERE NOT EXISTS (SELECT FROM locked l WHERE l.erased
+    AND (l.shop_id, l.customer_id, l.message_key) = (n.shop_id, n.customer_id, n.message_key))
+ON CONFLICT (shop_id, customer_id, message_key) DO NOTHING
+"""
+
+# Of who asked to be forgotten: what the messages said, and then their copies. Two statements, so that the second sees
+# what was kept while the first waited for it. Served by the primary keys.
+ERASE = """
+UPDATE messages m SET params = '{}', erased = true
+FROM unnest($1::text[], $2::text[], $3::bigint[]) AS e (shop_id, customer_id, up_to)
+WHERE (m.shop_id, m.customer_id) = (e.shop_id, e.customer_id) AND m.number <= e.up_to AND NOT m.erased
+"""
+EMPTY = """
+DELETE FROM mailbox b USING messages m
+WHERE (m.shop_id, m.customer_id) IN (SELECT * FROM unnest($1::text[], $2::text[])) AND m.erased
+    AND (b.shop_id, b.customer_id, b.message_key) = (m.shop_id, m.customer_id, m.message_key)
 """
 
 Key = tuple[str, str, str]  # shop, customer, message key
@@ -128,10 +148,15 @@ class TooMuchAtOnce(Exception):
 
 
 async def project(connection: Connection, saved: Sequence[Saved[State]]) -> None:
-    """A row for every message that has none yet, in the transaction that saves the states."""
+    """A row for every message that has none yet, and no words of who is to be forgotten, in the transaction that saves
+    the states."""
     rows = [row for one in saved for row in _rows(one)]
     if rows:
         await connection.execute(ADD, *zip(*sorted(rows, key=lambda row: row[:3]), strict=True))
+    erased = sorted((one.shop_id, one.customer_id, up_to) for one in saved if (up_to := one.stored.state.erased_up_to))
+    if erased:
+        await connection.execute(ERASE, *zip(*erased, strict=True))
+        await connection.execute(EMPTY, *zip(*(row[:2] for row in erased), strict=True))
     _count([fact for one in saved for fact in one.facts])
 
 

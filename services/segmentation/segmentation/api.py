@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from common.contracts.segmentation import Activity, Lifecycle
+from common.db.states import canonical
 from common.shops import Shop
 from common.web.auth import Reader, shop_of
 from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, PlainId, Text, decode_cursor
@@ -69,6 +70,7 @@ def router(pool: asyncpg.Pool, shops: Mapping[str, Shop]) -> APIRouter:
         """Who the customer is: lifecycle and activity, why, since and until when, and what led there."""
         shop = shop_of(shops, caller)
         async with pool.acquire() as connection:
+            customer_id = await canonical(connection, shop.shop_id, customer_id)
             found = await queries.customer(connection, shop.shop_id, customer_id)
         if found is None:
             raise Problem(404, "Unknown customer", f"nothing was ever heard of a customer {customer_id!r}")

@@ -16,11 +16,19 @@ ON CONFLICT (shop_id, customer_id)
 DO UPDATE SET segment = EXCLUDED.segment, since = EXCLUDED.since, reason = EXCLUDED.reason
 """
 
+# A customer that was merged is in no segment.
+LEAVE = """
+DELETE FROM memberships m USING unnest($1::text[], $2::text[]) AS gone (shop_id, customer_id)
+WHERE (m.shop_id, m.customer_id) = (gone.shop_id, gone.customer_id)
+"""
+
 
 async def project(connection: Connection, saved: Sequence[Saved[Profile]]) -> None:
     """Moves the customers whose place in the grid changed in this batch to where they ended up."""
     rows = []
     for one in saved:
+        if one.stored.into:
+            continue
         for fact in reversed(one.facts):
             if isinstance(fact.data, LifecycleChanged):
                 segment = segment_id(fact.data.lifecycle, fact.data.activity)
@@ -28,3 +36,5 @@ async def project(connection: Connection, saved: Sequence[Saved[Profile]]) -> No
                 break
     if rows:
         await connection.execute(MOVE, *zip(*sorted(rows), strict=True))
+    if gone := sorted((one.shop_id, one.customer_id) for one in saved if one.stored.into):
+        await connection.execute(LEAVE, *zip(*gone, strict=True))

@@ -185,4 +185,4 @@ def test_coarse_facts_are_kept_until_they_change_or_the_person_is_erased() -> No
     state = after(None, CustomerRegistered(locale="zh-CN", country="CN", city="Hangzhou"), MAY_1).state
     state = after(state, CustomerUpdated(city="Suzhou"), MAY_1).state
     assert state == Profile(locale="zh-CN", country="CN", city="Suzhou")
-    assert after(state, CustomerErased(), MAY_1).state == Profile()
+    assert after(state, CustomerErased(), MAY_1).state == Profile(erased_at=MAY_1)

@@ -35,6 +35,7 @@ class Envelope(Struct, frozen=True, kw_only=True, omit_defaults=True):
     causation_id: str = field(name="causationid", default="")
     trace_parent: str = field(name="traceparent", default="")
     historic: bool = False  # an import: states change, nobody is messaged
+    passed_on: int = field(name="passedon", default=0)  # by so many customers, each merged into the next
 
 
 D_co = TypeVar("D_co", bound=Data, covariant=True)

@@ -47,6 +47,20 @@ class PointsReversed(PointsMoved, frozen=True):
     TYPE: ClassVar[str] = "points.reversed"
 
 
+class PointsTransferredIn(PointsMoved, frozen=True):
+    """From another customer, because the two are one; `other` is who had them, or who gives them back."""
+
+    TYPE: ClassVar[str] = "points.transferred_in"
+    other: Id | None = None
+
+
+class PointsTransferredOut(PointsMoved, frozen=True):
+    """To another customer, because the two are one, or because that was a mistake."""
+
+    TYPE: ClassVar[str] = "points.transferred_out"
+    other: Id | None = None
+
+
 class TierChanged(Data, frozen=True):
     """The customer's tier changed; `spend_minor` is the spend of the last 365 days that decided it."""
 
@@ -86,6 +100,8 @@ EVENTS: tuple[type[Data], ...] = (
     PointsSpent,
     PointsExpired,
     PointsReversed,
+    PointsTransferredIn,
+    PointsTransferredOut,
     TierChanged,
     CouponIssued,
     CouponRedeemed,

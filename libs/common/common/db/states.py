@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from common.db.engine import Connection
+from common.decision import MAX_PASSED_ON
 
 Key = tuple[str, str]  # shop_id, customer_id
 StateRow = tuple[str, str, int, str, datetime | None]  # shop_id, customer_id, part, body, wake_at
@@ -33,6 +34,16 @@ CROSS JOIN LATERAL (
 # Served by the primary key.
 BODY = "SELECT body FROM states WHERE shop_id = $1 AND customer_id = $2"
 
+# By the primary key, as often as the customer was merged. `hops` ends what would go in a circle.
+CANONICAL = """
+WITH RECURSIVE lives AS (
+    SELECT $2::text AS customer_id, 0 AS hops
+    UNION ALL
+    SELECT s.body->>'into', hops + 1 FROM lives JOIN states s ON s.shop_id = $1 AND s.customer_id = lives.customer_id
+    WHERE s.body->>'into' IS NOT NULL AND hops < $3
+) SELECT customer_id FROM lives ORDER BY hops DESC LIMIT 1
+"""
+
 
 async def load(connection: Connection, keys: Sequence[Key]) -> dict[Key, str]:
     """The stored bodies of those customers that have one, locked until the transaction ends."""
@@ -44,6 +55,11 @@ async def body(connection: Connection, shop_id: str, customer_id: str) -> str | 
     """The customer's stored body to look at, or None."""
     found: str | None = await connection.fetchval(BODY, shop_id, customer_id)
     return found
+
+
+async def canonical(connection: Connection, shop_id: str, customer_id: str) -> str:
+    """The customer that lives on under another id if this one was merged, else the same."""
+    return str(await connection.fetchval(CANONICAL, shop_id, customer_id, MAX_PASSED_ON))
 
 
 async def save(connection: Connection, rows: Sequence[StateRow]) -> None:

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct, structs
 
 from common.contracts.envelope import Data
-from common.contracts.ingest import CustomerErased, CustomerMerged
+from common.contracts.ingest import CustomerErased, CustomerMerged, CustomerSplit
+from common.contracts.work import StateMoved
 from common.decision import Decide, Decision, Occasion, Timer
 from journeys.domain.enrollment import Enrollment, State, remember
 from journeys.domain.graph import Definition
+from journeys.domain.merge import join
 from journeys.domain.triggers import CODES
 from journeys.domain.walk import begin, leave, resume
 
@@ -56,9 +58,9 @@ def decider(definitions_by_shop: Mapping[str, Sequence[Definition]]) -> Decide[S
 
 
 def heeds(definitions_by_shop: Mapping[str, Sequence[Definition]]) -> frozenset[type[Data]]:
-    """The types of events that any shop's journeys begin or end with, and those that end all."""
+    """The types of events that any shop's journeys begin or end with, those that end all, and those of merging."""
     named = [on for definitions in definitions_by_shop.values() for on in plan(definitions).roles]
-    return frozenset((*END_ALL, *named))
+    return frozenset((*END_ALL, CustomerSplit, StateMoved, *named))
 
 
 def plan(definitions: Sequence[Definition]) -> Plan:
@@ -94,8 +96,12 @@ def decide(plan: Plan, state: State | None, occasion: Occasion) -> Decision[Stat
     if isinstance(what, Timer):
         after, facts = _on_timer(plan, state, what, occasion)
     elif isinstance(what, END_ALL):
-        # Nobody is left to speak to under this id. A merged customer's orders go on with the other.
+        # Nobody is left to speak to under this id. What a merged customer has seen goes on with the other; after a
+        # split it has seen it still, and what ended stays so.
         after, facts = structs.replace(state, on=()), tuple(leave(e, what.TYPE) for e in state.on)
+    elif isinstance(what, StateMoved):
+        # What was taken back stays seen: at worst somebody is told nothing of an order that is another's.
+        after, facts = (state, ()) if what.taken_back else join(state, what.state, plan.definitions)
     else:
         after, facts = state, ()
         for role in plan.roles.get(type(what), ()):

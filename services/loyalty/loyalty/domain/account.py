@@ -1,6 +1,7 @@
 """One customer's loyalty account: balance, tier, and the orders that both come from."""
 
 from datetime import datetime, timedelta
+from itertools import islice
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -24,6 +25,7 @@ class Account(Struct, frozen=True, omit_defaults=True):
     opened_at: datetime | None = None
     next_review_at: datetime | None = None  # of the tier; None while there is nowhere to fall
     orders: dict[str, Order] = {}  # by order id, oldest first; never changed in place
+    handed_over: int = 0  # points, to the customer that this one was merged into
 
     def order(self, order_id: str) -> Order:
         """What is known of the order: nothing yet, if it was never heard of."""
@@ -32,9 +34,13 @@ class Account(Struct, frozen=True, omit_defaults=True):
 
 def remember(account: Account, order_id: str, order: Order) -> Account:
     """The account with the order as it is now."""
-    orders = {**account.orders, order_id: order}
-    if len(orders) > MAX_ORDERS:
-        del orders[next(iter(orders))]
+    return with_orders(account, {**account.orders, order_id: order})
+
+
+def with_orders(account: Account, orders: dict[str, Order]) -> Account:
+    """The account that knows these orders, the newest of them if they are too many."""
+    for order_id in list(islice(orders, max(0, len(orders) - MAX_ORDERS))):
+        del orders[order_id]
     return replace(account, orders=orders)
 
 
@@ -49,11 +55,11 @@ def spend_minor(account: Account, at: datetime, window: timedelta) -> int:
 
 
 def post(
-    account: Account, kind: type[PointsMoved], points: int, order_id: str, occasion: Occasion
+    account: Account, kind: type[PointsMoved], points: int, occasion: Occasion, **about: str
 ) -> tuple[Account, PointsMoved]:
-    """The account after one more posting, and the fact that says so."""
+    """The account after one more posting, and the fact that says so; `about` is what else it names."""
     number = account.postings + 1
     moved = posting(kind, posting_id(number), points, occasion.at, occasion.cause)
     balance = account.balance + moved.change(CUSTOMER)
-    fact = kind(posting_id=moved.posting_id, points=points, balance=balance, order_id=order_id)
+    fact = kind(posting_id=moved.posting_id, points=points, balance=balance, **about)
     return replace(account, balance=balance, postings=number), fact

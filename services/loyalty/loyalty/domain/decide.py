@@ -7,17 +7,22 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from common.contracts.envelope import Data
-from common.contracts.ingest import OrderCancelled, OrderCompleted, OrderRefunded
-from common.contracts.loyalty import PointsEarned, PointsReversed, TierChanged
+from common.contracts.ingest import CustomerMerged, CustomerSplit, OrderCancelled, OrderCompleted, OrderRefunded
+from common.contracts.loyalty import PointsEarned, PointsReversed, Tier, TierChanged
+from common.contracts.work import StateMoved
 from common.decision import Decide, Decision, Occasion, Timer
 from common.money import Money, minor_digits
 from loyalty.domain.account import Account, post, remember, spend_minor
+from loyalty.domain.merge import give, join, part
 from loyalty.domain.order import Order, cancel, complete, refund
 from loyalty.domain.rules import Rules
 from loyalty.domain.tier import higher, review_after, review_from, tier_of
 
 REVIEW = "tier.review"  # kind of the only timer
-HEEDS: frozenset[type[Data]] = frozenset({OrderCompleted, OrderRefunded, OrderCancelled})
+# Not customer.erased: what is kept here are ids and numbers, and the ledger has to go on adding up.
+HEEDS: frozenset[type[Data]] = frozenset(
+    {OrderCompleted, OrderRefunded, OrderCancelled, CustomerMerged, CustomerSplit, StateMoved}
+)
 
 
 def decider(rules: Mapping[str, Rules]) -> Decide[Account]:
@@ -44,12 +49,20 @@ def decide(rules: Rules, account: Account | None, occasion: Occasion) -> Decisio
             return _settle(rules, account, occasion, order_id, cancel(account.order(order_id)))
         case Timer(due=due, kind=kind) if kind == REVIEW and due == account.next_review_at:
             return _review(rules, account, occasion.at)
+        case CustomerMerged(into=into):
+            account, facts = give(replace(account, handed_over=account.balance), account.balance, occasion, into)
+            return _decision(account, *facts)
+        case CustomerSplit(out_of=out_of):
+            account, facts = give(replace(account, handed_over=0), -account.handed_over, occasion, out_of)
+            return _decision(account, *facts)
+        case StateMoved() as moved:
+            return _meet(rules, account, occasion, moved)
         case _:
             return _decision(account)
 
 
 def _settle(rules: Rules, account: Account, occasion: Occasion, order_id: str, order: Order) -> Decision[Account]:
-    """Posts what the order is worth more or less than before, and raises the tier if the spend now gives a higher."""
+    """Posts what the order is worth more or less than before."""
     before = account.order(order_id)
     if order == before:
         return _decision(account)
@@ -59,10 +72,27 @@ def _settle(rules: Rules, account: Account, occasion: Occasion, order_id: str, o
     facts: list[Data] = []
     if points := order.points - before.points:
         kind = PointsEarned if points > 0 else PointsReversed
-        account, moved = post(account, kind, abs(points), order_id, occasion)
+        account, moved = post(account, kind, abs(points), occasion, order_id=order_id)
         facts.append(moved)
+    return _rise(rules, account, occasion, *facts)
+
+
+def _meet(rules: Rules, account: Account, occasion: Occasion, moved: StateMoved[Account]) -> Decision[Account]:
+    """Another account joins this one, or leaves it again."""
+    if moved.taken_back:
+        account, facts = part(account, moved.state, occasion, moved.of)
+        return _decision(account, *facts)
+    account, facts = join(account, moved.state, occasion, moved.of)
+    return _rise(rules, account, occasion, *facts, at_least=moved.state.tier)
+
+
+def _rise(
+    rules: Rules, account: Account, occasion: Occasion, *said: Data, at_least: Tier | None = None
+) -> Decision[Account]:
+    """Raises the tier, if the spend now gives a higher, or to the one that somebody has who is the same person."""
+    facts = list(said)
     spend = spend_minor(account, occasion.at, rules.window)
-    tier = higher(account.tier, tier_of(rules, spend))
+    tier = higher(account.tier, higher(tier_of(rules, spend), at_least or rules.lowest))
     if tier != account.tier:
         reason = f"spend {_in_major(spend, rules.currency)} in {rules.window_days} days"
         facts.append(TierChanged(tier=tier, previous=account.tier, spend_minor=spend, reason=reason))

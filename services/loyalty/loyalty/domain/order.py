@@ -53,3 +53,26 @@ def refund(order: Order, refund_id: str, amount_minor: int) -> Order:
 def cancel(order: Order) -> Order:
     """The order, cancelled for good."""
     return order if order.cancelled else replace(order, cancelled=True)
+
+
+def unite(one: Order, other: Order) -> Order:
+    """The order that two customers knew, each from other news, as far as it can be told who knew what.
+
+    Of refunds their ids and their sum are kept: where each knows some that the other knows too, the larger sum counts.
+    """
+    first = min((one, other), key=lambda order: (order.completed_at is None, _completion(order)))
+    apart = set(one.refunds).isdisjoint(other.refunds)
+    refunded = (one.refunded_minor, other.refunded_minor)
+    return Order(
+        completed_at=first.completed_at,
+        amount_minor=first.amount_minor,
+        minor_per_point=first.minor_per_point,
+        refunded_minor=sum(refunded) if apart else max(refunded),
+        refunds=tuple(dict.fromkeys((*one.refunds, *other.refunds)))[-MAX_REFUNDS:],
+        cancelled=one.cancelled or other.cancelled,
+    )
+
+
+def _completion(order: Order) -> tuple[float, int, int]:
+    at = order.completed_at.timestamp() if order.completed_at is not None else 0.0
+    return at, order.amount_minor, order.minor_per_point

@@ -6,16 +6,25 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
-from common.contracts.loyalty import PointsEarned, PointsMoved, PointsReversed
+from common.contracts.loyalty import (
+    PointsEarned,
+    PointsMoved,
+    PointsReversed,
+    PointsTransferredIn,
+    PointsTransferredOut,
+)
 
 PROGRAMME = "programme:issued"  # the shop's side: below zero by as many points as its customers hold
 CUSTOMER = "customer"
+TRANSFER = "transfer"  # between two customers who are one: holds something only while that is under way
 
 # Source and destination of each kind of movement.
 ROUTES: Mapping[type[PointsMoved], tuple[str, str]] = MappingProxyType(
     {
         PointsEarned: (PROGRAMME, CUSTOMER),
         PointsReversed: (CUSTOMER, PROGRAMME),
+        PointsTransferredIn: (TRANSFER, CUSTOMER),
+        PointsTransferredOut: (CUSTOMER, TRANSFER),
     }
 )
 NUMBER_DIGITS = 8  # of a posting id: postings of one customer sort as text in the order they were made

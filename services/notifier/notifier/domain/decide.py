@@ -5,13 +5,26 @@ from collections.abc import Callable
 from msgspec import structs
 
 from common.contracts.envelope import Data
+from common.contracts.ingest import ConsentChanged, CustomerErased, CustomerMerged, CustomerSplit
 from common.contracts.journeys import MessageRequested
 from common.contracts.notifier import DeliveryAttempted, MessageFailed, MessageOutcome, MessageSent, MessageSuppressed
+from common.contracts.work import StateMoved
 from common.decision import Decide, Decision, Occasion
 from notifier.domain.state import MAX_KEYS, MAX_PENDING, MAX_SETTLED, Message, State
 
 MAX_PARAMS_CHARS = 4_000  # names and values of all parameters together
-HEEDS: frozenset[type[Data]] = frozenset({MessageRequested, DeliveryAttempted})
+NO_CONSENT = "no consent"
+HEEDS: frozenset[type[Data]] = frozenset(
+    {
+        MessageRequested,
+        DeliveryAttempted,
+        ConsentChanged,
+        CustomerErased,
+        CustomerMerged,
+        CustomerSplit,
+        StateMoved,
+    }
+)
 OUTCOMES: dict[str, type[MessageOutcome]] = {
     "sent": MessageSent,
     "failed": MessageFailed,
@@ -31,13 +44,22 @@ def decider(check: Check) -> Decide[State]:
 
 
 def decide(check: Check, state: State | None, occasion: Occasion) -> Decision[State]:
-    """What becomes of a request or of the sender's report; every other event changes nothing."""
+    """What becomes of a request or of the sender's report, and what is known of the person's will. A merged customer's
+    messages that wait are still its own; every other event changes nothing."""
     state = state or State()
     match occasion.what:
         case MessageRequested() as asked:
             return _on_request(check, state, asked, occasion)
         case DeliveryAttempted() as attempt:
             return _on_attempt(state, attempt)
+        case ConsentChanged(channel=channel, purpose=purpose, granted=granted):
+            others = set(state.refused) - {(channel, purpose)}
+            refused = others if granted else others | {(channel, purpose)}
+            return Decision(structs.replace(state, refused=tuple(sorted(refused))))
+        case StateMoved(state=theirs, taken_back=False):
+            return Decision(_join(state, theirs))
+        case CustomerErased():
+            return Decision(_forget(state))
         case _:
             return Decision(state)
 
@@ -61,6 +83,8 @@ def _on_request(check: Check, state: State, asked: MessageRequested, occasion: O
         requested_at=occasion.at,
     )
     state = structs.replace(state, accepted=message.number)
+    if (message.channel, message.purpose) in state.refused:
+        return _settle(state, message, "suppressed", NO_CONSENT)
     if too_large:
         return _settle(state, message, "failed", f"its parameters are longer than {MAX_PARAMS_CHARS} characters")
     if message.channel == "social":
@@ -80,6 +104,24 @@ def _on_attempt(state: State, attempt: DeliveryAttempted) -> Decision[State]:
         return Decision(state)
     left = tuple(one for one in state.pending if one.message_key != attempt.message_key)
     return _settle(structs.replace(state, pending=left), message, attempt.outcome, attempt.reason)
+
+
+def _join(ours: State, theirs: State) -> State:
+    """Nothing that either was told is told again, and a no of either holds. Neither is undone by a split: at worst
+    somebody is told too little."""
+    new = tuple(key for key in theirs.keys if key not in set(ours.keys))
+    refused = tuple(sorted({*ours.refused, *theirs.refused}))
+    return structs.replace(ours, keys=(*new, *ours.keys)[-MAX_KEYS:], refused=refused)
+
+
+def _forget(state: State) -> State:
+    """No words are left of what was told or waits. What waits goes nowhere: the vault has no address any more."""
+    return structs.replace(
+        state,
+        pending=tuple(structs.replace(message, params={}) for message in state.pending),
+        settled=tuple(structs.replace(message, params={}) for message in state.settled),
+        erased_up_to=state.accepted,
+    )
 
 
 def _settle(state: State, message: Message, outcome: str, reason: str | None) -> Decision[State]:

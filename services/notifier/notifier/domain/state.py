@@ -26,9 +26,12 @@ class Message(Struct, frozen=True, omit_defaults=True):
 
 
 class State(Struct, frozen=True, omit_defaults=True):
-    """`settled` is kept for the rows of the batch that settled them."""
+    """`settled` is kept for the rows of the batch that settled them. Who never said anything about a channel is told;
+    `refused` stays after an erasure, so that a no is never forgotten."""
 
     accepted: int = 0
     keys: tuple[str, ...] = ()
     pending: tuple[Message, ...] = ()
     settled: tuple[Message, ...] = ()
+    refused: tuple[tuple[Channel, Purpose], ...] = ()  # sorted; what the customer last said no to
+    erased_up_to: int = 0  # the number of the last message before the person asked to be forgotten

@@ -8,7 +8,9 @@ from msgspec.structs import replace
 from common.contracts.ingest import (
     CartItemAdded,
     CustomerErased,
+    CustomerMerged,
     CustomerRegistered,
+    CustomerSplit,
     CustomerUpdated,
     OrderCancelled,
     OrderPaid,
@@ -16,8 +18,10 @@ from common.contracts.ingest import (
     Visit,
 )
 from common.contracts.segmentation import LifecycleChanged
-from common.decision import Decide, Decision, Occasion, Timer
+from common.contracts.work import StateMoved
+from common.decision import AN_INSTANT, Decide, Decision, Occasion, Timer
 from segmentation.domain.lifecycle import Rules, classify, days_passed, next_change_at
+from segmentation.domain.merge import join, part, still_known, without_person
 from segmentation.domain.orders import cancel, pay
 from segmentation.domain.state import Carts, Profile, Reviews, Visits
 
@@ -36,7 +40,11 @@ def decider(rules: Mapping[str, Rules]) -> Decide[Profile]:
 
 def _decide(before: Profile | None, occasion: Occasion, rules: Rules) -> Decision[Profile]:
     """Whatever happened, the customer is classified anew: an event may come at the very instant of a threshold."""
+    if isinstance(occasion.what, CustomerMerged) or (isinstance(occasion.what, CustomerErased) and before is not None):
+        return _at_rest(before or _NOBODY, occasion, rules)
     profile = _evolve(before or _NOBODY, occasion, rules)
+    if isinstance(occasion.what, CustomerSplit):
+        before = None  # in no segment until now, so its place is told like a new face's
     lifecycle, activity = classify(profile.purchases, occasion.at, rules)
     due = next_change_at(profile.purchases, occasion.at, rules)
     timers = () if due is None else (Timer(due, ACTIVITY),)
@@ -50,6 +58,13 @@ def _decide(before: Profile | None, occasion: Occasion, rules: Rules) -> Decisio
         reason=_reason(before, profile, occasion, rules),
     )
     return Decision(replace(profile, lifecycle=lifecycle, activity=activity), (fact,), timers)
+
+
+def _at_rest(profile: Profile, occasion: Occasion, rules: Rules) -> Decision[Profile]:
+    """Nothing is told of who is merged or to be forgotten; a timer due at this very moment has yet to go off."""
+    profile = _evolve(profile, occasion, rules)
+    due = next_change_at(profile.purchases, occasion.at - AN_INSTANT, rules)
+    return Decision(profile, (), () if due is None else (Timer(due, ACTIVITY),))
 
 
 def _evolve(profile: Profile, occasion: Occasion, rules: Rules) -> Profile:
@@ -75,10 +90,17 @@ def _evolve(profile: Profile, occasion: Occasion, rules: Rules) -> Profile:
                 country=country or profile.country,
                 city=city or profile.city,
             )
-        case CustomerErased():
-            return replace(profile, locale=None, country=None, city=None)
+        case StateMoved() | CustomerErased() as what:
+            return _merge_or_forget(profile, what, occasion)
         case _:
             return profile
+
+
+def _merge_or_forget(profile: Profile, what: StateMoved[Profile] | CustomerErased, occasion: Occasion) -> Profile:
+    if isinstance(what, CustomerErased):
+        return replace(without_person(profile), erased_at=occasion.at)
+    theirs = still_known(what.state, occasion.occurred_at, profile.erased_at)
+    return part(profile, theirs) if what.taken_back else join(profile, theirs)
 
 
 def _when(occasion: Occasion) -> datetime:
@@ -100,6 +122,8 @@ def _visited(visits: Visits | None, when: datetime) -> Visits:
 
 def _reason(before: Profile | None, profile: Profile, occasion: Occasion, rules: Rules) -> str:
     """Why the customer's place changed: by what it did, else by time alone, else because the rules were edited."""
+    if isinstance(occasion.what, CustomerSplit):
+        return f"split from {occasion.what.out_of}"
     purchases = None if before is None else before.purchases
     at_rest = classify(purchases, occasion.at, rules)
     after = classify(profile.purchases, occasion.at, rules)
@@ -109,6 +133,8 @@ def _reason(before: Profile | None, profile: Profile, occasion: Occasion, rules:
                 return f"purchase {order_id}"
             case OrderCancelled(order_id):
                 return f"cancelled {order_id}"
+            case StateMoved(of=of, taken_back=taken_back):
+                return f"{of} split off" if taken_back else f"merged with {of}"
             case _:
                 pass
     if before is None:

@@ -30,8 +30,16 @@ def cancel(profile: Profile, order_id: str) -> Profile:
             if order.paid_at is None:
                 return profile
             orders = (*profile.orders[:index], KnownOrder(order_id), *profile.orders[index + 1 :])
-            return replace(profile, orders=orders, purchases=_total(profile.forgotten, orders))
+            return replace(profile, orders=orders, purchases=total(profile.forgotten, orders))
     return _remember(profile, KnownOrder(order_id), profile.purchases)
+
+
+def known(profile: Profile, orders: tuple[KnownOrder, ...], forgotten: Purchases | None) -> Profile:
+    """The profile that knows these orders, besides those forgotten."""
+    purchases, excess = total(forgotten, orders), len(orders) - MAX_ORDERS
+    if excess > 0:
+        orders, forgotten = orders[excess:], total(forgotten, orders[:excess])
+    return replace(profile, orders=orders, purchases=purchases, forgotten=forgotten)
 
 
 def _remember(profile: Profile, order: KnownOrder, purchases: Purchases | None) -> Profile:
@@ -39,11 +47,12 @@ def _remember(profile: Profile, order: KnownOrder, purchases: Purchases | None) 
     excess = len(orders) - MAX_ORDERS
     if excess <= 0:
         return replace(profile, orders=orders, purchases=purchases)
-    forgotten = _total(profile.forgotten, orders[:excess])
+    forgotten = total(profile.forgotten, orders[:excess])
     return replace(profile, orders=orders[excess:], purchases=purchases, forgotten=forgotten)
 
 
-def _total(start: Purchases | None, orders: Iterable[KnownOrder]) -> Purchases | None:
+def total(start: Purchases | None, orders: Iterable[KnownOrder]) -> Purchases | None:
+    """The purchases at the start, and those among the orders."""
     for order in orders:
         start = _added(start, order)
     return start

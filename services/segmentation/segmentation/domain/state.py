@@ -63,3 +63,4 @@ class Profile(Struct, frozen=True, omit_defaults=True):
     locale: str | None = None
     country: str | None = None
     city: str | None = None
+    erased_at: datetime | None = None  # what was known of the person before is not to come back with a merge
