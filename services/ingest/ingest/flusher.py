@@ -28,7 +28,8 @@ from common.db.engine import Connection, is_outside
 from common.ids import PARTITIONS, derived_id
 from common.settings import Settings
 from common.telemetry import metrics
-from ingest import edge, store
+from ingest import consents, deliveries, edge, store
+from ingest.deliveries import Raw
 from ingest.domain.accept import Accepted
 from ingest.vault import Vault
 
@@ -50,11 +51,16 @@ class Away(Exception):
 
 
 class Submission:
-    """What one request brought: events to write, refused ones to keep; `done` gives the keys that were new."""
+    """What one request brought: events to write, refused ones and deliveries to keep; `done` gives the new keys."""
 
-    def __init__(self, accepted: Sequence[Accepted], letters: Sequence[DeadLetter]) -> None:
-        self.accepted, self.letters = accepted, letters
+    def __init__(self, accepted: Sequence[Accepted], letters: Sequence[DeadLetter], raws: Sequence[Raw] = ()) -> None:
+        self.accepted, self.letters, self.raws = accepted, letters, raws
         self.done: asyncio.Future[set[store.EventKey]] = asyncio.get_running_loop().create_future()
+
+    @property
+    def size(self) -> int:
+        """How much it is to write."""
+        return len(self.accepted) + len(self.letters) + len(self.raws)
 
 
 class Flusher:
@@ -74,13 +80,15 @@ class Flusher:
         """None while flushes succeed, else why the last one did not."""
         return self._fault
 
-    async def submit(self, accepted: Sequence[Accepted], letters: Sequence[DeadLetter]) -> set[store.EventKey]:
+    async def submit(
+        self, accepted: Sequence[Accepted], letters: Sequence[DeadLetter], raws: Sequence[Raw] = ()
+    ) -> set[store.EventKey]:
         """Returns when all is durable, with the keys of those events that were new. Raises Full or Away."""
-        size = len(accepted) + len(letters)
+        submission = Submission(accepted, letters, raws)
+        size = submission.size
         # What is larger than the whole queue is taken when nothing else waits: else it could never be sent.
         if self._waiting and self._waiting_events + size > self._settings.queue_max_events:
             raise Full
-        submission = Submission(accepted, letters)
         self._waiting.append(submission)
         self._waiting_events += size
         self._arrived.set()
@@ -129,12 +137,12 @@ class Flusher:
         """As many waiting submissions as one flush may hold, at least one if any waits."""
         size = count = 0
         for submission in self._waiting:
-            size += len(submission.accepted) + len(submission.letters)
+            size += submission.size
             if count and size > self._settings.flush_max_events:
                 break
             count += 1
         taken, self._waiting = self._waiting[:count], self._waiting[count:]
-        self._waiting_events -= sum(len(s.accepted) + len(s.letters) for s in taken)
+        self._waiting_events -= sum(submission.size for submission in taken)
         return taken
 
     @staticmethod
@@ -151,13 +159,15 @@ class Flusher:
             for accepted in submission.accepted:
                 by_key.setdefault(store.key_of(accepted.event), accepted)
         letters = [letter for submission in batch for letter in submission.letters]
+        raws = [raw for submission in batch for raw in submission.raws]
         async with self._pool.acquire() as connection, connection.transaction():
             xid = await connection.fetchval(store.TAKE_TRANSACTION_ID) if tick else None
             fresh = await store.remember(connection, list(by_key))  # none of them without a transaction id
             received_at = self._latest = max(self._clock.now(), self._latest)
             taken = [by_key[key] for key in by_key if key in fresh]
             told = await edge.settle(connection, self._vault, taken, received_at)
-            await self._write(connection, told, received_at, watermark if tick else None)
+            owned = await deliveries.owned(connection, self._vault, raws, told)
+            await self._write(connection, told, owned, received_at, watermark if tick else None)
             await dead_letters.keep(connection, letters, received_at)
             forgotten = self._ticks[: -TICKS_KEPT + 1] if tick else []
             if forgotten:
@@ -170,15 +180,23 @@ class Flusher:
         return fresh
 
     async def _write(
-        self, connection: Connection, told: Sequence[Accepted], received_at: datetime, watermark: datetime | None
+        self,
+        connection: Connection,
+        told: Sequence[Accepted],
+        owned: Sequence[deliveries.Owned],
+        received_at: datetime,
+        watermark: datetime | None,
     ) -> None:
-        rows = [outbox.row(INGEST_EVENTS.name, _stamp(accepted, received_at)) for accepted in told]
+        stamped = [_stamp(accepted, received_at) for accepted in told]
+        stale = await consents.note(connection, stamped)
+        rows = [outbox.row(INGEST_EVENTS.name, event) for event in stamped if store.key_of(event) not in stale]
         if watermark is not None:
             body = encode(_tick(watermark))
             rows += [(INGEST_EVENTS.name, part, "", body) for part in range(PARTITIONS)]
         await outbox.write(connection, rows)
         personal = [((a.event.shop_id, a.event.customer_id), a.event.id, a.personal) for a in told if a.personal]
-        await self._vault.put(connection, personal)
+        opened = await self._vault.put(connection, personal, [owner for _, owner in owned if owner is not None])
+        await deliveries.keep(connection, self._vault, owned, opened)
 
 
 def _stamp(accepted: Accepted, received_at: datetime) -> Event[Data]:
