@@ -4,8 +4,10 @@ What cannot be converted or accepted is kept whole, sealed, and answered as a su
 the same again, and some give up on an address that refuses. A replay sends the delivery down the same road once more.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from http.client import responses
+from typing import Protocol
 
 import msgspec
 from fastapi import APIRouter, Request, Response
@@ -19,8 +21,8 @@ from common.telemetry import metrics
 from common.web.problems import Problem, unavailable
 from ingest import store
 from ingest.connectors.known import CONNECTORS
-from ingest.connectors.port import NO_CUSTOMER, Converted, Delivery, Ignored
-from ingest.domain.accept import Accepted, accept
+from ingest.connectors.port import NO_CUSTOMER, Converted, Delivery, Ignored, PrivacyRequest
+from ingest.domain.accept import Accepted, Identity, accept
 from ingest.flusher import Away, Flusher, Full
 from ingest.health import Health
 from ingest.sources import Source, Sources
@@ -30,6 +32,9 @@ LETTERS = "hooks/"  # before the source's id: the topic that a delivery's dead l
 # Paths of refusals that are a class of their own in the metrics; all others lead into one of the body's fields.
 REASONS = {"$": "malformed", "$.type": "unknown_type", "$.time": "bad_time", "$.subject": "bad_customer"}
 OUTCOMES = ("accepted", "duplicate", "rejected")
+UNASKED = Rejection(
+    "$", "asks for somebody's personal data, which nobody here looks after yet: replay it once one does"
+)
 
 
 class Taken(Struct, frozen=True):
@@ -39,6 +44,15 @@ class Taken(Struct, frozen=True):
     repeated: int = 0
     ignored: bool = False
     rejections: tuple[Rejection, ...] = ()
+
+
+class Privacy(Protocol):
+    """Who does what people may ask for by law."""
+
+    async def request(
+        self, shop_id: str, source_id: str, kind: str, names: Sequence[Identity], reference: str, at: datetime
+    ) -> None:
+        """Returns when the request is durable; one with the same reference is the same request."""
 
 
 class Hooks:
@@ -52,9 +66,10 @@ class Hooks:
         health: Health,
         clock: Clock,
         shops: Mapping[str, Shop],
+        privacy: Privacy | None = None,
     ) -> None:
         self._flusher, self._vault, self._sources, self._health = flusher, vault, sources, health
-        self._clock, self._shops = clock, shops
+        self._clock, self._shops, self._privacy = clock, shops, privacy
         for kind in CONNECTORS:  # at 0 from the start: of a series that begins at 1 nobody sees the first
             metrics.HOOK_SIGNATURE_FAILURES.labels(kind)
             for outcome in OUTCOMES:
@@ -81,8 +96,9 @@ class Hooks:
         answer = connector.answer(delivery, now)
         return Response(answer.body, answer.status, media_type=answer.media_type)
 
-    async def take(self, source: Source, delivery: Delivery) -> Taken:
-        """Down the road, without a look at signatures. Returns when it is durable."""
+    async def take(self, source: Source, delivery: Delivery, polled: bool = False) -> Taken:
+        """Down the road, without a look at signatures. Returns when it is durable. What was `polled` is no sign that
+        webhooks come: the source's counts are not moved by it."""
         shop, source_id, now = self._shops.get(source.shop_id), source.origin.source_id, self._clock.now()
         if shop is None:
             raise Problem(
@@ -90,12 +106,15 @@ class Hooks:
             )
         outcome = source.connector.read(delivery, source.origin)
         if isinstance(outcome, Ignored):
-            self._health.count(source_id, now, ignored=1)
+            if not polled:
+                self._health.count(source_id, now, ignored=1)
             return Taken(ignored=True)
         converted = Converted((), (outcome,)) if isinstance(outcome, Rejection) else outcome
         decided = [accept(each, shop.shop_id, shop.currency, now, historic=False) for each in converted.events]
         accepted = [each for each in decided if isinstance(each, Accepted)]
         rejections = (*converted.rejections, *(each for each in decided if isinstance(each, Rejection)))
+        if converted.requests and self._privacy is None:
+            rejections = (*rejections, UNASKED)
         letters = []
         if rejections:  # whole, with the first reason: what was accepted of it is known by its ids at a replay
             sealed = self._vault.seal_letter(msgspec.json.encode(delivery))
@@ -110,11 +129,21 @@ class Hooks:
         fresh -= keys  # who sent the same at the same time has the same set: an event is new once
         new = len(keys)
         taken = Taken(new, len(accepted) - new, rejections=rejections)
+        await self._ask(source, converted.requests, now)
         self._tell(source.connector.kind, taken)
-        self._health.count(
-            source_id, now, accepted=new, repeated=int(not new and not rejections), refused=int(bool(rejections))
-        )
+        if not polled:
+            repeated = not new and not rejections and not converted.requests
+            self._health.count(source_id, now, accepted=new, repeated=int(repeated), refused=int(bool(rejections)))
         return taken
+
+    async def _ask(self, source: Source, requests: Sequence[PrivacyRequest], now: datetime) -> None:
+        """Before the platform is answered: what it passed on by law is not lost with this process."""
+        if self._privacy is None:
+            return
+        for asked in requests:
+            await self._privacy.request(
+                source.shop_id, source.origin.source_id, asked.kind, asked.names, asked.reference, now
+            )
 
     def _tell(self, kind: str, taken: Taken) -> None:
         counts = (taken.accepted, taken.repeated, len(taken.rejections))

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from common.contracts.envelope import Data, Rejection
 from common.ids import derived_id
-from ingest.domain.accept import Identities, Personal
+from ingest.domain.accept import Identities, Identity, Personal
 from ingest.domain.refusal import refusal
 
 MAX_LABEL_CHARS = 200
@@ -43,11 +43,22 @@ class Origin(Struct, Generic[Opts], frozen=True):
     pseudonym: Callable[[str], str]
 
 
+class PrivacyRequest(Struct, frozen=True):
+    """What a platform passes on of a person's rights: show all that is kept, forget it, or forget the whole source.
+    `reference` is the same at every try of one request, and another for the next one."""
+
+    kind: Literal["export", "erase", "erase_shop"]
+    names: tuple[Identity, ...]
+    reference: str
+
+
 class Converted(Struct, frozen=True):
-    """Events as senders give them, oldest first, and what of the delivery could not be converted."""
+    """Events as senders give them, oldest first, what of the delivery could not be converted, and what it asks for
+    beside events."""
 
     events: tuple[bytes, ...] = ()
     rejections: tuple[Rejection, ...] = ()
+    requests: tuple[PrivacyRequest, ...] = ()
 
 
 class Ignored(Struct, frozen=True):
