@@ -1,14 +1,16 @@
 """Ingest's only wiring."""
 
-from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from common.house import House, Part
-from ingest import hooks, sources, sources_api
+from ingest import hooks, privacy_api, reprocess, sources, sources_api
 from ingest.api import Intake, router
+from ingest.deliveries import Housekeeping
+from ingest.erasure import Eraser
 from ingest.flusher import LANES, Flusher
 from ingest.health import Health
+from ingest.privacy import Privacy
 from ingest.tracking import add_tracking
 from ingest.vault import Vault
 
@@ -17,20 +19,23 @@ from ingest.vault import Vault
 async def open_service(house: House) -> AsyncIterator[Part]:
     """Ingest: its routes, the flusher, and the relay where there is a Kafka."""
     settings = house.settings
-    if settings.vault_key is None:
-        raise ValueError("REGULARS_VAULT_KEY is not set: 32 random bytes in base64, kept safe, never lost")
-    vault = Vault(b64decode(settings.vault_key.get_secret_value()))
+    vault = Vault.of(settings)
     async with house.pool("ingest") as pool:
         async with pool.acquire() as connection:
             await vault.check(connection)
-            await sources.check(connection, vault)
         flusher = Flusher(pool, vault, house.clock, settings, house.bell)
         intake = Intake(flusher, vault, house.clock, house.shops, settings.body_max_bytes)
         health, held = Health(pool), sources.Sources(pool, vault)
-        road = hooks.Hooks(flusher, vault, held, health, house.clock, house.shops)
+        eraser = Eraser(pool, vault, house.clock, house.bell)
+        privacy = Privacy(pool, vault, eraser, house.clock)
+        housekeeping = Housekeeping(pool, house.clock, settings.raw_days)
+        keeps_raw = settings.raw_days > 0
+        road = hooks.Hooks(flusher, vault, held, health, house.clock, house.shops, privacy, keeps_raw)
         routes = router(pool, intake, vault)
         add_tracking(routes, intake)
         routes.include_router(hooks.router(road))
         routes.include_router(sources_api.router(pool, vault, held, road, house.clock))
-        loops = (*[flusher.run] * LANES, health.run, *house.relays(pool, "ingest"))
+        routes.include_router(privacy_api.router(pool, vault, privacy))
+        routes.include_router(reprocess.router(reprocess.Reprocess(pool, vault, held, road)))
+        loops = (*[flusher.run] * LANES, health.run, privacy.run, housekeeping.run, *house.relays(pool, "ingest"))
         yield Part("ingest", pool, routes, loops, flusher.ready)

@@ -60,7 +60,8 @@ _DELIVERY = msgspec.json.Decoder(Delivery)
 
 
 class Raw(Struct, frozen=True):
-    """A delivery to be kept, with the events it told of; not `clear` where some of it could not be understood."""
+    """A delivery to be kept, with the events it told of; not `clear` where some of it could not be understood. With
+    `only_news` it is kept if one of its events is new: what we fetch ourselves comes again and again."""
 
     shop_id: str
     source_id: str
@@ -68,6 +69,7 @@ class Raw(Struct, frozen=True):
     received_at: datetime
     accepted: tuple[Accepted, ...] = ()
     clear: bool = True
+    only_news: bool = False
 
 
 Owned = tuple[Raw, Key | None]
@@ -85,7 +87,11 @@ class Kept(Struct, frozen=True):
 async def owned(connection: Connection, vault: Vault, raws: Sequence[Raw], told: Sequence[Accepted]) -> list[Owned]:
     """Each delivery with the one customer whose it is, or None; `told` are the events as they were settled."""
     settled = {store.key_of(each.event): each.event.customer_id for each in told} if raws else {}
-    return [(raw, await _owner(connection, vault, raw, settled)) for raw in raws]
+    return [
+        (raw, await _owner(connection, vault, raw, settled))
+        for raw in raws
+        if not raw.only_news or any(store.key_of(each.event) in settled for each in raw.accepted)
+    ]
 
 
 async def keep(connection: Connection, vault: Vault, deliveries: Sequence[Owned], keys: Mapping[Key, AESGCM]) -> None:

@@ -7,6 +7,7 @@ every id. Cut off before that transaction, nothing is lost that the search needs
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import NamedTuple
 
@@ -83,19 +84,17 @@ class Eraser:
 
     async def erase(self, shop_id: str, customer_ids: Sequence[str], names: Sequence[Identity], cause: str) -> Erased:
         """Erases the people of these ids, and what speaks of these names. `cause` makes the ids of what is told."""
-        found, letters, raws = set[str](), 0, 0
-        while True:
+        searched: set[str] | None = None
+        letters = raws = 0
+        while (done := await self._finish(shop_id, customer_ids, searched, cause)) is None:
             async with self._pool.acquire() as connection:
                 ids = await self._everybody(connection, shop_id, customer_ids)
-                if found.issuperset(ids):  # nobody has joined them while it was searched
-                    done = await self._finish(connection, shop_id, ids, cause)
-                    break
-                found = set(ids)
                 known = await self._vault.get(connection, shop_id, ids, None)
             values = [(field, value) for fields in known.values() for field, value in fields.items()]
             sought = traits([*values, *((name.kind, name.value) for name in names)])
             letters += await self._drop(LETTERS, DROP_LETTERS, shop_id, sought, self._open_letter)
             raws += await self._drop(RAWS, DROP_RAWS, shop_id, sought, self._open_raw)
+            searched = (searched or set()) | set(ids)
         return done.plus(Erased(deliveries=raws, dead_letters=letters))
 
     async def _everybody(self, connection: Connection, shop_id: str, customer_ids: Sequence[str]) -> list[str]:
@@ -125,8 +124,14 @@ class Eraser:
     def _open_raw(self, sealed: bytes) -> bytes:
         return deliveries.opened_by_master(self._vault, sealed)
 
-    async def _finish(self, connection: Connection, shop_id: str, ids: Sequence[str], cause: str) -> Erased:
-        async with connection.transaction():
+    async def _finish(
+        self, shop_id: str, customer_ids: Sequence[str], searched: AbstractSet[str] | None, cause: str
+    ) -> Erased | None:
+        """None where somebody has joined them who was not searched for yet."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            ids = await self._everybody(connection, shop_id, customer_ids)
+            if searched is None or not searched >= set(ids):
+                return None
             await connection.fetchval(store.TAKE_TRANSACTION_ID)  # before it is stamped: see flusher.py
             at = self._clock.now()
             values = await connection.fetchval(VALUES, shop_id, ids)

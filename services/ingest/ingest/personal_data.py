@@ -74,6 +74,8 @@ async def _events(connection: Connection, shop_id: str, customer_id: str) -> lis
     found: list[dict[str, Any]] = []
     after = (0, 0)
     while rows := await connection.fetch(EVENTS, *place, *after, CHUNK_ROWS):
-        found += [msgspec.json.decode(row["body"]) for row in rows if not isinstance(_DECODER.skim(row["body"]), Rejection)]
+        found += [
+            msgspec.json.decode(row["body"]) for row in rows if not isinstance(_DECODER.skim(row["body"]), Rejection)
+        ]
         after = (rows[-1]["xid"], rows[-1]["id"])
     return found

@@ -28,6 +28,7 @@ log = structlog.get_logger()
 Kind = Literal["export", "erase", "erase_shop"]
 DUE = timedelta(days=30)  # as Shopify's terms and the GDPR's month say
 LOOK_EVERY_S = 10.0  # for what another process took in and did not come to do
+ONE_AT_A_TIME = 7_246_002  # advisory lock key
 API = "api"  # the source of what the shop itself asks
 MAX_IDS_KEPT = 100  # in what a request is said to have come to
 
@@ -72,9 +73,10 @@ class Privacy:
     def __init__(self, pool: asyncpg.Pool, vault: Vault, eraser: Eraser, clock: Clock) -> None:
         self._pool, self._vault, self._eraser, self._clock = pool, vault, eraser, clock
         self._asked = asyncio.Event()
+        self._one = asyncio.Lock()
 
     async def request(
-        self, shop_id: str, source_id: str, kind: Kind, names: Sequence[Identity], reference: str, at: datetime
+        self, shop_id: str, source_id: str, kind: str, names: Sequence[Identity], reference: str, at: datetime
     ) -> None:
         """Returns when the request is durable; the same again is the same request."""
         sealed = self._vault.masters.seal(msgspec.json.encode(tuple(names)), REQUEST)
@@ -106,8 +108,17 @@ class Privacy:
             await wait(self._asked, LOOK_EVERY_S)
 
     async def fulfil(self, request_id: int) -> Erased:
-        """Does one request to erase; one that is done tells what it came to."""
+        """Does one request to erase; one that is done tells what it came to. One at a time, in all processes."""
+        async with self._one, self._pool.acquire() as holding:
+            await holding.execute("SELECT pg_advisory_lock($1)", ONE_AT_A_TIME)
+            try:
+                return await self._fulfil(request_id)
+            finally:
+                await holding.execute("SELECT pg_advisory_unlock($1)", ONE_AT_A_TIME)
+
+    async def _fulfil(self, request_id: int) -> Erased:
         asked = await self._pool.fetchrow(READ, request_id)
+        assert asked is not None, "requests are never deleted"
         if asked["done_at"] is not None:
             return msgspec.json.decode(asked["outcome"], type=Erased)
         shop_id, names = asked["shop_id"], _NAMES.decode(self._vault.masters.open(asked["names"], REQUEST))

@@ -39,7 +39,8 @@ TABLES = (
     # What people, or a platform for them, asked for; `names` is sealed, and gone when it is done.
     """CREATE TABLE privacy_requests (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, shop_id text NOT NULL, source_id text NOT NULL,
-        kind text NOT NULL, reference text NOT NULL, names bytea, asked_at timestamptz NOT NULL,
+        kind text NOT NULL CHECK (kind IN ('export', 'erase', 'erase_shop')),
+        reference text NOT NULL, names bytea, asked_at timestamptz NOT NULL,
         due_at timestamptz NOT NULL, done_at timestamptz, outcome json,
         UNIQUE (shop_id, source_id, kind, reference))""",
     "CREATE INDEX privacy_requests_open ON privacy_requests (id) WHERE done_at IS NULL",
