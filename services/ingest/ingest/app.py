@@ -13,6 +13,7 @@ from ingest.health import Health
 from ingest.privacy import Privacy
 from ingest.tracking import add_tracking
 from ingest.vault import Vault
+from ingest.whose import Whose
 
 
 @asynccontextmanager
@@ -23,11 +24,12 @@ async def open_service(house: House) -> AsyncIterator[Part]:
     async with house.pool("ingest") as pool:
         async with pool.acquire() as connection:
             await vault.check(connection)
-        flusher = Flusher(pool, vault, house.clock, settings, house.bell)
+        whose = Whose()
+        flusher = Flusher(pool, vault, house.clock, settings, house.bell, whose)
         intake = Intake(flusher, vault, house.clock, house.shops, settings.body_max_bytes)
         health, held = Health(pool), sources.Sources(pool, vault)
-        eraser = Eraser(pool, vault, house.clock, house.bell)
-        privacy = Privacy(pool, vault, eraser, house.clock)
+        eraser = Eraser(pool, vault, whose, house.clock, house.bell)
+        privacy = Privacy(pool, vault, whose, eraser, house.clock)
         housekeeping = Housekeeping(pool, house.clock, settings.raw_days)
         keeps_raw = settings.raw_days > 0
         road = hooks.Hooks(flusher, vault, held, health, house.clock, house.shops, privacy, keeps_raw)
@@ -35,7 +37,7 @@ async def open_service(house: House) -> AsyncIterator[Part]:
         add_tracking(routes, intake)
         routes.include_router(hooks.router(road))
         routes.include_router(sources_api.router(pool, vault, held, road, house.clock))
-        routes.include_router(privacy_api.router(pool, vault, privacy))
+        routes.include_router(privacy_api.router(pool, vault, whose, privacy))
         routes.include_router(reprocess.router(reprocess.Reprocess(pool, vault, held, road)))
         loops = (*[flusher.run] * LANES, health.run, privacy.run, housekeeping.run, *house.relays(pool, "ingest"))
         yield Part("ingest", pool, routes, loops, flusher.ready)

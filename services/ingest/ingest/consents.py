@@ -5,7 +5,7 @@ older than that is kept in the history and not told: whoever listens would take 
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
@@ -15,6 +15,7 @@ from common.db.engine import Connection
 from ingest import store
 from ingest.vault import Vault
 
+NEVER = (datetime.min.replace(tzinfo=UTC), False)
 PROOF = "consent_proof:"  # before the event's id: the vault's field
 
 NOTE = """
@@ -32,7 +33,7 @@ ORDER BY 1, 2, 3, 4 ON CONFLICT DO NOTHING
 """
 # In the order of keys, as they are made. `overtaken`: written by a transaction that began after this one.
 LOCK = """
-SELECT c.*, age(c.xmin) < age(pg_current_xact_id()::xid) AS overtaken FROM consents c
+SELECT c.*, isfinite(c.occurred_at) AS said, age(c.xmin) < age(pg_current_xact_id()::xid) AS overtaken FROM consents c
 JOIN unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS n (shop_id, customer_id, channel, purpose)
     USING (shop_id, customer_id, channel, purpose)
 ORDER BY shop_id, customer_id, channel, purpose FOR UPDATE OF c
@@ -127,7 +128,9 @@ async def _state(connection: Connection, statements: Sequence[Event[Data]]) -> s
     if any(row["overtaken"] for row in locked):
         raise store.Overtaken
     newest: dict[Place, tuple[datetime, bool]] = {
-        (row["shop_id"], row["customer_id"], row["channel"], row["purpose"]): (row["occurred_at"], not row["granted"])
+        (row["shop_id"], row["customer_id"], row["channel"], row["purpose"]): (
+            (row["occurred_at"], not row["granted"]) if row["said"] else NEVER
+        )
         for row in locked
     }
     stale: set[store.EventKey] = set()

@@ -18,12 +18,13 @@ from msgspec import Struct
 
 from common.clock import Clock
 from common.db.engine import Connection, is_outside
-from ingest import store, whose
+from ingest import store
 from ingest.connectors.port import Delivery
 from ingest.domain.accept import Accepted
 from ingest.rotation import DELIVERY
 from ingest.sealing import open_, place_of, seal
 from ingest.vault import Key, Vault
+from ingest.whose import Whose
 
 log = structlog.get_logger()
 
@@ -84,11 +85,11 @@ class Kept(Struct, frozen=True):
     delivery: Delivery | None
 
 
-async def owned(connection: Connection, vault: Vault, raws: Sequence[Raw], told: Sequence[Accepted]) -> list[Owned]:
+async def owned(connection: Connection, whose: Whose, raws: Sequence[Raw], told: Sequence[Accepted]) -> list[Owned]:
     """Each delivery with the one customer whose it is, or None; `told` are the events as they were settled."""
     settled = {store.key_of(each.event): each.event.customer_id for each in told} if raws else {}
     return [
-        (raw, await _owner(connection, vault, raw, settled))
+        (raw, await _owner(connection, whose, raw, settled))
         for raw in raws
         if not raw.only_news or any(store.key_of(each.event) in settled for each in raw.accepted)
     ]
@@ -105,14 +106,14 @@ async def keep(connection: Connection, vault: Vault, deliveries: Sequence[Owned]
         await connection.execute(KEEP, *zip(*rows, strict=True))
 
 
-async def _owner(connection: Connection, vault: Vault, raw: Raw, settled: Mapping[store.EventKey, str]) -> Key | None:
+async def _owner(connection: Connection, whose: Whose, raw: Raw, settled: Mapping[store.EventKey, str]) -> Key | None:
     """The one customer whose delivery it is. None where there is another, or a part of it is nobody's we know."""
     if not raw.clear or not raw.accepted:
         return None
     owners = {settled.get(store.key_of(each.event)) or each.event.customer_id for each in raw.accepted}
     if "" in owners:  # repeats: whose they are was settled when they were new
         names = {name for each in raw.accepted if not each.event.customer_id for name in each.identities}
-        owners = (owners - {""}) | set((await whose.found(connection, vault, raw.shop_id, names)).values())
+        owners = (owners - {""}) | set((await whose.found(connection, raw.shop_id, names)).values())
     return (raw.shop_id, owners.pop()) if len(owners) == 1 else None
 
 

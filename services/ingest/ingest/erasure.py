@@ -23,10 +23,11 @@ from common.contracts.topics import INGEST_EVENTS
 from common.db import outbox
 from common.db.engine import Connection
 from common.ids import derived_id, partition_of
-from ingest import consents, deliveries, store, whose
+from ingest import consents, deliveries, store
 from ingest.domain.accept import Identity
 from ingest.mentions import Traits, mentions, traits
 from ingest.vault import Vault
+from ingest.whose import Whose
 
 SOURCE = "edge"  # as of all that the edge itself states
 CHUNK_ROWS = 200  # opened and looked at in one go
@@ -79,7 +80,8 @@ class Row(NamedTuple):
 class Eraser:
     """Erases people. What it does may be done again at any time."""
 
-    def __init__(self, pool: asyncpg.Pool, vault: Vault, clock: Clock, bell: Bell) -> None:
+    def __init__(self, pool: asyncpg.Pool, vault: Vault, whose: Whose, clock: Clock, bell: Bell) -> None:
+        self._whose = whose
         self._pool, self._vault, self._clock, self._bell = pool, vault, clock, bell
 
     async def erase(self, shop_id: str, customer_ids: Sequence[str], names: Sequence[Identity], cause: str) -> Erased:
@@ -98,7 +100,7 @@ class Eraser:
         return done.plus(Erased(deliveries=raws, dead_letters=letters))
 
     async def _everybody(self, connection: Connection, shop_id: str, customer_ids: Sequence[str]) -> list[str]:
-        ids = [each for one in customer_ids for each in await whose.ids_of(connection, shop_id, one)]
+        ids = [each for one in customer_ids for each in await self._whose.ids_of(connection, shop_id, one)]
         return list(dict.fromkeys(ids))
 
     async def _drop(self, query: str, drop: str, shop_id: str, sought: Traits, opened: Opened) -> int:
@@ -140,7 +142,7 @@ class Eraser:
                 customer_ids=tuple(ids),
                 told=tuple(told),
                 # In the order in which a flush takes them, so that neither waits for the other in a circle.
-                names=await whose.forget(connection, shop_id, ids),
+                names=await self._whose.forget(connection, shop_id, ids),
                 statements=await consents.forget(connection, shop_id, ids),
                 deliveries=await deliveries.forget(connection, shop_id, ids),
                 values=values,

@@ -32,6 +32,7 @@ from ingest import consents, deliveries, edge, store
 from ingest.deliveries import Raw
 from ingest.domain.accept import Accepted
 from ingest.vault import Vault
+from ingest.whose import Whose
 
 log = structlog.get_logger()
 
@@ -66,7 +67,16 @@ class Submission:
 class Flusher:
     """Lanes with a flush at a time in each: while one waits for the disk, another writes, and the next one gathers."""
 
-    def __init__(self, pool: asyncpg.Pool, vault: Vault, clock: Clock, settings: Settings, bell: Bell) -> None:
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        vault: Vault,
+        clock: Clock,
+        settings: Settings,
+        bell: Bell,
+        whose: Whose | None = None,
+    ) -> None:
+        self._whose = whose or Whose()
         self._pool, self._vault, self._clock, self._settings, self._bell = pool, vault, clock, settings, bell
         self._waiting: list[Submission] = []
         self._waiting_events = 0
@@ -166,7 +176,7 @@ class Flusher:
             received_at = self._latest = max(self._clock.now(), self._latest)
             taken = [by_key[key] for key in by_key if key in fresh]
             told = await edge.settle(connection, self._vault, taken, received_at)
-            owned = await deliveries.owned(connection, self._vault, raws, told)
+            owned = await deliveries.owned(connection, self._whose, raws, told)
             await self._write(connection, told, owned, received_at, watermark if tick else None)
             await dead_letters.keep(connection, letters, received_at)
             forgotten = self._ticks[: -TICKS_KEPT + 1] if tick else []

@@ -8,7 +8,7 @@ from common.contracts.envelope import Decoder, Rejection
 from common.contracts.ingest import FROM_SENDERS
 from common.contracts.topics import INGEST_EVENTS
 from common.ids import PARTITIONS, partition_of
-from ingest import whose
+from ingest.whose import Whose
 
 CHUNK_ROWS = 2_000
 # Served by the outbox's primary key. Only what is committed for good, as its readers read it.
@@ -24,7 +24,7 @@ _DECODER = Decoder(INGEST_EVENTS.events)
 _SENDERS = frozenset(data.TYPE for data in FROM_SENDERS)  # what the edge itself states comes from nowhere else
 
 
-async def source_alone(pool: asyncpg.Pool, shop_id: str, source_id: str) -> AsyncIterator[str]:
+async def source_alone(pool: asyncpg.Pool, whose: Whose, shop_id: str, source_id: str) -> AsyncIterator[str]:
     """The shop's customers of whom nobody but this source ever told anything, by none of their ids."""
     for part in range(PARTITIONS):  # a customer's whole story is in one
         for customer_id in sorted(await _in_partition(pool, part, shop_id, source_id)):

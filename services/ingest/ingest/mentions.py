@@ -20,7 +20,7 @@ DEPTH_MAX = 6  # of things packed into one another
 PHONE_DIGITS_MIN = 7  # fewer are found in anything
 NATIONAL_DIGITS = 11  # of a number without its country's code, at most; as long as they are, they are one person's
 WORD_CHARS_MIN = 4  # a name of one shorter word in Latin letters is found in too much
-PACKED = re.compile(r"[A-Za-z0-9+/]{24,}={0,2}")
+PACKED = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")
 FORM = re.compile(r"[\w.\[\]%+-]+=[^\s{}]*(&[\w.\[\]%+-]+=[^\s{}]*)*")
 WIDE = re.compile(r"[\u2e80-\U0003ffff]")
 ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")

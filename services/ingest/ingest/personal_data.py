@@ -9,8 +9,9 @@ from common.contracts.envelope import Decoder, Rejection
 from common.contracts.topics import INGEST_EVENTS
 from common.db.engine import Connection
 from common.ids import partition_of
-from ingest import consents, deliveries, whose
+from ingest import consents, deliveries
 from ingest.vault import OF_AN_EVENT, Vault
+from ingest.whose import Whose
 
 CHUNK_ROWS = 1_000
 # Served by the outbox's primary key, the whole partition: asked once for a person, not all day.
@@ -22,7 +23,9 @@ WHERE topic = $1 AND part = $2 AND key = $3 AND (xid, id) > ($4::bigint::text::x
 _DECODER = Decoder(INGEST_EVENTS.events)
 
 
-async def of_person(connection: Connection, vault: Vault, shop_id: str, customer_id: str) -> dict[str, Any]:
+async def of_person(
+    connection: Connection, vault: Vault, whose: Whose, shop_id: str, customer_id: str
+) -> dict[str, Any]:
     """The document; empty parts where nothing is known."""
     ids = await whose.ids_of(connection, shop_id, customer_id)
     fields = await vault.get(connection, shop_id, ids, None)
@@ -31,7 +34,7 @@ async def of_person(connection: Connection, vault: Vault, shop_id: str, customer
     return {
         "customer_ids": ids,
         "contact": {one: _contact(values) for one, values in fields.items()},
-        "identities": await whose.names_of(connection, vault, shop_id, ids),
+        "identities": await whose.names_of(connection, shop_id, ids),
         "consents": await consents.of_customer(connection, vault, shop_id, customer_id, ids),
         "reviews": _reviews(fields),
         "orders": _orders(events),

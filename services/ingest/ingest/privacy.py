@@ -17,11 +17,12 @@ from pydantic import BaseModel
 from common.bus.bell import wait
 from common.clock import Clock
 from common.db.engine import Connection, is_outside
-from ingest import known_by, whose
+from ingest import known_by
 from ingest.domain.accept import Identity
 from ingest.erasure import Erased, Eraser
 from ingest.rotation import REQUEST
 from ingest.vault import Vault
+from ingest.whose import Whose
 
 log = structlog.get_logger()
 
@@ -70,7 +71,8 @@ class RequestOut(BaseModel):
 class Privacy:
     """Takes requests, and does those that are ours to do."""
 
-    def __init__(self, pool: asyncpg.Pool, vault: Vault, eraser: Eraser, clock: Clock) -> None:
+    def __init__(self, pool: asyncpg.Pool, vault: Vault, whose: Whose, eraser: Eraser, clock: Clock) -> None:
+        self._whose = whose
         self._pool, self._vault, self._eraser, self._clock = pool, vault, eraser, clock
         self._asked = asyncio.Event()
         self._one = asyncio.Lock()
@@ -92,20 +94,24 @@ class Privacy:
         """Does what is open until cancelled; what fails is tried again the next time round."""
         while True:
             try:
-                failed: list[int] = []
-                while (request_id := await self._pool.fetchval(OPEN, failed)) is not None:
-                    try:
-                        await self.fulfil(request_id)
-                    except Exception as error:
-                        if is_outside(error):
-                            raise
-                        log.exception("privacy request failed", request=request_id)
-                        failed.append(request_id)
+                await self.run_open()
             except Exception as error:
                 if not is_outside(error):
                     raise
                 log.warning("privacy requests wait", cause=repr(error))
             await wait(self._asked, LOOK_EVERY_S)
+
+    async def run_open(self) -> None:
+        """Does all that is open and ours to do."""
+        failed: list[int] = []
+        while (request_id := await self._pool.fetchval(OPEN, failed)) is not None:
+            try:
+                await self.fulfil(request_id)
+            except Exception as error:
+                if is_outside(error):
+                    raise
+                log.exception("privacy request failed", request=request_id)
+                failed.append(request_id)
 
     async def fulfil(self, request_id: int) -> Erased:
         """Does one request to erase; one that is done tells what it came to. One at a time, in all processes."""
@@ -125,7 +131,7 @@ class Privacy:
         cause = f"request/{request_id}"
         if asked["kind"] == "erase_shop":
             erased = Erased()
-            async for customer_id in known_by.source_alone(self._pool, shop_id, asked["source_id"]):
+            async for customer_id in known_by.source_alone(self._pool, self._whose, shop_id, asked["source_id"]):
                 erased = erased.plus(await self._eraser.erase(shop_id, [customer_id], (), cause))
         else:
             async with self._pool.acquire() as connection:
@@ -136,7 +142,7 @@ class Privacy:
 
     async def people(self, connection: Connection, shop_id: str, names: Sequence[Identity]) -> list[str]:
         """The customers that the names lead to."""
-        return sorted(set((await whose.found(connection, self._vault, shop_id, names)).values()))
+        return sorted(set((await self._whose.found(connection, shop_id, names)).values()))
 
     async def listed(self, shop_id: str, after: int, limit: int, everything: bool) -> list[RequestOut]:
         """The shop's requests that are open, or all."""

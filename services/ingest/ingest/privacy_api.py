@@ -12,10 +12,11 @@ from pydantic import BaseModel
 from common.web.auth import Caller, Reader, requires
 from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, PlainId, RowId, decode_cursor
 from common.web.problems import Problem
-from ingest import consents, personal_data, whose
+from ingest import consents, personal_data
 from ingest.consents import ConsentsOut
 from ingest.privacy import Privacy, RequestOut
 from ingest.vault import Vault
+from ingest.whose import Whose
 
 Operator = Annotated[Caller, Depends(requires("operate"))]
 Admin = Annotated[Caller, Depends(requires("admin"))]
@@ -41,7 +42,7 @@ class PeopleOut(BaseModel):
     customer_ids: list[str]
 
 
-def router(pool: asyncpg.Pool, vault: Vault, privacy: Privacy) -> APIRouter:
+def router(pool: asyncpg.Pool, vault: Vault, whose: Whose, privacy: Privacy) -> APIRouter:
     """The routes."""
     routes = APIRouter(tags=["privacy"])
 
@@ -59,7 +60,7 @@ def router(pool: asyncpg.Pool, vault: Vault, privacy: Privacy) -> APIRouter:
         """Everything that ingest has about the person, by all ids, opened. `regulars privacy export` adds the other
         services'."""
         async with pool.acquire() as connection:
-            return await personal_data.of_person(connection, vault, caller.shop_id, customer_id)
+            return await personal_data.of_person(connection, vault, whose, caller.shop_id, customer_id)
 
     @routes.post("/v1/customers/{customer_id}/erase")
     async def post_erase(customer_id: PlainId, caller: Admin) -> ErasedOut:
