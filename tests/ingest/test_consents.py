@@ -103,7 +103,7 @@ def replayed(told: Sequence[Event[Data]]) -> dict[str, bool]:
 
 @pytest.mark.parametrize("seed", range(40))
 async def test_in_any_order_it_comes_to_the_same(pool: asyncpg.Pool, seed: int) -> None:
-    """Cut into any batches, with statements of the same moment among them: so it is here, and so with every listener."""
+    """Cut into any batches, with statements of one moment among them: so it is here, and with every listener."""
     dice = random.Random(seed)
     statements = [
         event(n, ConsentChanged(dice.choice(("sms", "email")), "marketing", dice.random() < 0.5), dice.randrange(5))

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from msgspec import structs
@@ -218,7 +218,7 @@ class Lent:
     def __init__(self, here: Ingest, key: str) -> None:
         self._here, self._key = here, key
 
-    async def __aenter__(self) -> "Lent":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -1,4 +1,4 @@
-"""Another master key while the system runs: everything stays readable and findable, and the old key can be taken away."""
+"""Another master key while the system runs: all stays readable and findable, and the old key can be taken away."""
 
 import asyncio
 import hmac
@@ -130,7 +130,7 @@ async def test_rotation_under_traffic(
 
 
 async def test_what_was_sealed_before_keys_had_names(settings: Settings, keys: Keys, admin: asyncpg.Connection) -> None:
-    """As a version without names left it: a wrapped key, a secret and a letter that begin with a nonce, no index key."""
+    """As a version without names left it: a wrapped key and a letter that begin with a nonce, no index key."""
     master, place = AESGCM(MASTER_KEY), place_of(("shop", "ann"), "key")
     data_key = b"d" * 32
     await admin.execute("SET search_path = ingest")

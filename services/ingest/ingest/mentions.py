@@ -19,6 +19,7 @@ from msgspec import Struct
 DEPTH_MAX = 6  # of things packed into one another
 PHONE_DIGITS_MIN = 7  # fewer are found in anything
 NATIONAL_DIGITS = 11  # of a number without its country's code, at most; as long as they are, they are one person's
+LINE_CHARS_MIN = 10  # of a line in a text: so long, it is found alone
 WORD_CHARS_MIN = 4  # a name of one shorter word in Latin letters is found in too much
 PACKED = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")
 FORM = re.compile(r"[\w.\[\]%+-]+=[^\s{}]*(&[\w.\[\]%+-]+=[^\s{}]*)*")
@@ -51,7 +52,8 @@ def traits(values: Iterable[tuple[str, str]]) -> Traits:
             case "name" if _is_telling(plain):
                 told["name"].add(plain.strip())
             case "address" | "review_text" | "consent_proof" if _is_telling(plain):
-                told["text"].add(SPACES.sub(" ", plain).strip())
+                lines = [line for line in plain.splitlines() if len(line.strip()) >= LINE_CHARS_MIN]
+                told["text"].update(SPACES.sub(" ", text).strip() for text in (plain, *lines))
             case _:
                 pass
     return Traits(*(frozenset(told[kind]) for kind in ("phone", "email", "name", "text")))
