@@ -125,7 +125,8 @@ SELECT r.customer_id, k.wrapped_key, r.sealed FROM raw_deliveries r LEFT JOIN va
 """
 BILLING = {"first_name": NAME[1:], "last_name": NAME[0], "address_1": STREET, "city": "杭州", "phone": PHONE}
 ORDER = {"id": 7, "status": "processing", "currency": "CNY", "total": "12.50", "line_items": []}
-TIMES = {"date_created_gmt": "2026-05-01T12:00:00", "date_paid_gmt": "2026-05-01T12:05:00"}
+TODAY = f"{datetime.now(UTC):%FT%T}"
+TIMES = {"date_created_gmt": TODAY, "date_paid_gmt": TODAY}
 # A guest's order, a customer's, the latter once more, one that is refused, one that is ignored, one that is no JSON;
 # and somebody else's.
 HOOKED: list[Any] = [
@@ -434,13 +435,15 @@ async def assert_clean(database: str) -> None:
 
 
 async def erase_everybody_but(client: httpx.AsyncClient, admin: asyncpg.Connection, other: str) -> None:
-    """All ids that the one person is known by to doors that do not know each other's."""
+    """The person by all ids: most are one by now, some that nothing connects with the others."""
     rows = await admin.fetch("SELECT DISTINCT customer_id FROM ingest.vault_keys WHERE customer_id <> $1", other)
     for row in rows:
         answer = await client.post(f"/v1/customers/{quote(row['customer_id'])}/erase")
-        assert (answer.status_code, answer.json()["keys"]) == (200, 1), answer.text
+        assert answer.status_code == 200, answer.text
+    left = await admin.fetch("SELECT customer_id FROM ingest.vault_keys")
+    assert {row["customer_id"] for row in left} == {other}
     told = await admin.fetch(TOLD_ERASED)
-    assert {row["key"] for row in told} == {f"demo/{row['customer_id']}" for row in rows}
+    assert {row["key"] for row in told} >= {f"demo/{row['customer_id']}" for row in rows}
 
 
 async def test_a_leak_would_be_found(fresh_database: str) -> None:

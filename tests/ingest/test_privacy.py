@@ -10,14 +10,16 @@ from cryptography.exceptions import InvalidTag
 from common.bus.bell import Bell
 from common.clock import RealClock
 from common.settings import Settings
+from ingest import identity_rules
 from ingest import privacy as requests
 from ingest.domain.accept import Identity
 from ingest.erasure import Eraser
+from ingest.naming import Naming
 from ingest.privacy import Privacy
 from ingest.vault import Vault
 from ingest.whose import Whose
 from tests.contract.waiting import until
-from tests.ingest.conftest import MASTER_KEY, Ingest, Keys, assert_problem, open_ingest, rows_of, visit
+from tests.ingest.conftest import MASTER_KEY, SHOPS, Ingest, Keys, assert_problem, open_ingest, rows_of, visit
 from tests.ingest.test_hooks import call, source
 from tests.ingest.test_reprocess import order
 
@@ -68,7 +70,8 @@ async def asking(here: Ingest) -> Privacy:
     vault = Vault(MASTER_KEY)
     async with here.pool.acquire() as connection:
         await vault.check(connection)
-    return Privacy(here.pool, vault, Whose(), Eraser(here.pool, vault, Whose(), RealClock(), Bell()), RealClock())
+    whose = Whose(Naming(vault, identity_rules.load(), SHOPS))
+    return Privacy(here.pool, vault, whose, Eraser(here.pool, vault, whose, RealClock(), Bell()), RealClock())
 
 
 NOTHING = {"told": [], "keys": 0, "values": 0, "names": 0, "statements": 0, "deliveries": 0, "dead_letters": 0}
@@ -77,32 +80,35 @@ NOTHING = {"told": [], "keys": 0, "values": 0, "names": 0, "statements": 0, "del
 async def test_one_is_erased_and_nobody_else(here: Ingest, keys: Keys) -> None:
     await live(here, keys)
     woo = await source(here, keys, "woocommerce")
-    await call(here, woo, "woocommerce", order(1, billing={"phone": "139-0571-8888"}))  # another id's, her phone
+    await call(
+        here, woo, "woocommerce", order(1, billing={"phone": "139-0571-8888"})
+    )  # another id's, with her phone: she is it
     await call(here, woo, "woocommerce", {"id": "x", "billing": {"email": "ANN@example.com"}})  # refused, and kept
     await call(here, woo, "woocommerce", {"id": "x", "billing": {"email": "bob@example.com"}})
     assert await erase(here, keys) == {
-        "customer_ids": ["ann"],
-        "told": ["ann"],
+        "customer_ids": ["ann", "woocommerce:1"],
+        "told": ["ann", "woocommerce:1"],
         "keys": 1,
         "values": 6,
-        "names": 0,
+        "names": 4,
         "statements": 1,
-        "deliveries": 1,
+        "deliveries": 2,
         "dead_letters": 2,
     }
-    assert await erased(here) == ["ann"]
+    assert await erased(here) == ["ann", "woocommerce:1"]
+    assert await here.pool.fetchval("SELECT count(*) FROM belongings") == 0
     kept = await here.pool.fetch("SELECT DISTINCT customer_id FROM vault_keys ORDER BY 1")
-    assert [row["customer_id"] for row in kept] == ["bob", "woocommerce:1"]
+    assert [row["customer_id"] for row in kept] == ["bob"]
     assert await here.pool.fetchval("SELECT count(*) FROM dead_letters") == 2
     assert await here.pool.fetchval("SELECT count(*) FROM consents") == 1
     consents = await here.client.get("/v1/customers/ann/consents", headers=keys["reader"])
     assert consents.json() == {"customer_id": "ann", "current": [], "history": []}
-    assert await erase(here, keys) == NOTHING | {"customer_ids": ["ann"]}
-    assert await erased(here) == ["ann"]
+    assert await erase(here, keys, "woocommerce:1") == NOTHING | {"customer_ids": ["ann", "woocommerce:1"]}
+    assert await erased(here) == ["ann", "woocommerce:1"]
     # She comes back, is known anew, and may be erased again.
     await tell(here, keys, visit("ann9", "ann", personal={"email": "new@example.com"}))
     assert (await erase(here, keys))["told"] == ["ann"]
-    assert await erased(here) == ["ann", "ann"]
+    assert await erased(here) == ["ann", "woocommerce:1", "ann"]
 
 
 async def test_what_is_kept_opens_nothing_of_the_erased(here: Ingest, keys: Keys) -> None:
@@ -210,10 +216,11 @@ async def test_requests_of_a_platform(here: Ingest, keys: Keys, monkeypatch: pyt
 async def test_whom_nobody_knows_is_looked_for_all_the_same(here: Ingest, keys: Keys) -> None:
     """A guest of whom only a refused delivery tells."""
     await live(here, keys)
+    await tell(here, keys, visit("e9", personal={"phone": "137-0571-0000"}, typo=1), status=422)
     asked = await asking(here)
-    await asked.request("shop", "src_1", "erase", (Identity("phone", "13905718888"),), "r1", RealClock().now())
+    await asked.request("shop", "src_1", "erase", (Identity("phone", "13705710000"),), "r1", RealClock().now())
     await asked.run_open()
-    assert await here.pool.fetchval("SELECT count(*) FROM dead_letters") == 1
+    assert await here.pool.fetchval("SELECT count(*) FROM dead_letters") == 2
     assert await erased(here) == []
 
 

@@ -14,8 +14,9 @@ COMPUTING = {
 }
 # fmt: on
 COMPUTING_NAMES = {"io.BytesIO", "io.StringIO"}  # bytes in memory; the rest of io opens files
-# msgspec: states are its Structs. yaml: turns the text of a definition into values, in parse.
-LIBRARIES = {"msgspec", "yaml"}
+# msgspec: states are its Structs. yaml: turns the text of a definition into values, in parse. phonenumbers: tables of
+# numbering plans, which are modules of its own.
+LIBRARIES = {"msgspec", "phonenumbers", "yaml"}
 OURS = {"contracts", "decision", "ids", "money", "predicate"}
 # These rooms of common are used by every domain/, so they must be as pure.
 PURE_ROOMS_OF_COMMON = tuple(f"common.{room}" for room in sorted(OURS))

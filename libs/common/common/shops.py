@@ -22,6 +22,12 @@ class Shop(Struct, frozen=True):
     currency: Currency
     locale: Literal["zh-CN", "en"]
     preset: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9_-]*$")] = "default"  # a file's name without its ending
+    country: Annotated[str, Meta(pattern="^[A-Z]{2}$")] | None = None  # ISO 3166
+
+    @property
+    def region(self) -> str:
+        """Where phone numbers without a country are at home; a currency begins with its country, but for the euro."""
+        return self.country or self.currency[:2]
 
 
 Shops = Mapping[str, Shop]  # by id

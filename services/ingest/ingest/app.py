@@ -4,12 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from common.house import House, Part
-from ingest import hooks, privacy_api, reprocess, sources, sources_api
+from ingest import hooks, identity_rules, people_api, privacy_api, reprocess, sources, sources_api
 from ingest.api import Intake, router
 from ingest.deliveries import Housekeeping
 from ingest.erasure import Eraser
 from ingest.flusher import LANES, Flusher
 from ingest.health import Health
+from ingest.naming import Naming
+from ingest.people import People
 from ingest.privacy import Privacy
 from ingest.tracking import add_tracking
 from ingest.vault import Vault
@@ -24,8 +26,9 @@ async def open_service(house: House) -> AsyncIterator[Part]:
     async with house.pool("ingest") as pool:
         async with pool.acquire() as connection:
             await vault.check(connection)
-        whose = Whose()
-        flusher = Flusher(pool, vault, house.clock, settings, house.bell, whose)
+        naming = Naming(vault, identity_rules.load(), house.shops)
+        whose = Whose(naming)
+        flusher = Flusher(pool, vault, house.clock, settings, house.bell, People(naming), whose)
         intake = Intake(flusher, vault, house.clock, house.shops, settings.body_max_bytes)
         health, held = Health(pool), sources.Sources(pool, vault)
         eraser = Eraser(pool, vault, whose, house.clock, house.bell)
@@ -36,6 +39,7 @@ async def open_service(house: House) -> AsyncIterator[Part]:
         routes = router(pool, intake, vault)
         add_tracking(routes, intake)
         routes.include_router(hooks.router(road))
+        routes.include_router(people_api.router(pool, intake, vault, naming))
         routes.include_router(sources_api.router(pool, vault, held, road, house.clock))
         routes.include_router(privacy_api.router(pool, vault, whose, privacy))
         routes.include_router(reprocess.router(reprocess.Reprocess(pool, vault, held, road)))

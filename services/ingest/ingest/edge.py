@@ -8,14 +8,17 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from common.db.engine import Connection
-from ingest import people, things
+from ingest import belongings, things
 from ingest.domain.accept import Accepted
+from ingest.people import People
 from ingest.vault import Vault
 
 
 async def settle(
-    connection: Connection, vault: Vault, taken: Sequence[Accepted], received_at: datetime
+    connection: Connection, vault: Vault, people: People, taken: Sequence[Accepted], received_at: datetime
 ) -> list[Accepted]:
     """What is told of the new events, in their order, each under the id of its person."""
-    known = await people.settle(connection, vault, taken, received_at)
-    return await things.settle(connection, known, received_at)
+    known = await people.settle(connection, taken, received_at)
+    told = await things.settle(connection, known.told, received_at)
+    await belongings.move(connection, vault, known.moves)  # last, as all that touches the vault
+    return told

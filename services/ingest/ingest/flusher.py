@@ -28,9 +28,11 @@ from common.db.engine import Connection, is_outside
 from common.ids import PARTITIONS, derived_id
 from common.settings import Settings
 from common.telemetry import metrics
-from ingest import consents, deliveries, edge, store
+from ingest import consents, deliveries, edge, identity_rules, store
 from ingest.deliveries import Raw
 from ingest.domain.accept import Accepted
+from ingest.naming import Naming
+from ingest.people import People
 from ingest.vault import Vault
 from ingest.whose import Whose
 
@@ -74,10 +76,12 @@ class Flusher:
         clock: Clock,
         settings: Settings,
         bell: Bell,
+        people: People | None = None,
         whose: Whose | None = None,
     ) -> None:
-        self._whose = whose or Whose()
         self._pool, self._vault, self._clock, self._settings, self._bell = pool, vault, clock, settings, bell
+        naming = Naming(vault, identity_rules.load(), {})
+        self._people, self._whose = people or People(naming), whose or Whose(naming)
         self._waiting: list[Submission] = []
         self._waiting_events = 0
         self._arrived = asyncio.Event()
@@ -175,7 +179,7 @@ class Flusher:
             fresh = await store.remember(connection, list(by_key))  # none of them without a transaction id
             received_at = self._latest = max(self._clock.now(), self._latest)
             taken = [by_key[key] for key in by_key if key in fresh]
-            told = await edge.settle(connection, self._vault, taken, received_at)
+            told = await edge.settle(connection, self._vault, self._people, taken, received_at)
             owned = await deliveries.owned(connection, self._whose, raws, told)
             await self._write(connection, told, owned, received_at, watermark if tick else None)
             await dead_letters.keep(connection, letters, received_at)

@@ -55,12 +55,14 @@ def _contact(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def _reviews(fields: Mapping[str, Mapping[str, str]]) -> list[dict[str, str]]:
-    return [
-        {"event_id": field.partition(":")[2], "text": value}
+    """Each once, though a merge leaves it with both."""
+    texts = {
+        field.partition(":")[2]: value
         for values in fields.values()
-        for field, value in sorted(values.items())
+        for field, value in values.items()
         if field.startswith("review_text:")
-    ]
+    }
+    return [{"event_id": event_id, "text": text} for event_id, text in sorted(texts.items())]
 
 
 def _orders(events: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:

@@ -95,6 +95,14 @@ EVERYTHING: tuple[Sealed, ...] = (
         where="customer_id IS NULL",
     ),
     Sealed(
+        "kept_apart",
+        "reason",
+        "reason why two are kept apart",
+        (("shop_id", "text"), ("one", "text"), ("other", "text")),
+        lambda: LETTER,
+        where="reason IS NOT NULL",
+    ),
+    Sealed(
         "privacy_requests",
         "names",
         "name in a request",

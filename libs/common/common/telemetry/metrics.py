@@ -24,6 +24,9 @@ INGEST_IGNORED = Counter("regulars_ingest_ignored_messages_total", "Messages ign
 # How many events share one group commit, and how long it takes.
 INGEST_FLUSH_EVENTS = Histogram("regulars_ingest_flush_events", "Per group commit.", buckets=_EVENTS)
 INGEST_FLUSH_SECONDS = Histogram("regulars_ingest_flush_seconds", "Per group commit.", buckets=_SECONDS)
+# People who turned out to be one; and names that would have brought more together than they may, by kind.
+INGEST_MERGES = Counter("regulars_ingest_identity_merges_total", "Merges.")
+INGEST_IDENTITY_CONFLICTS = Counter("regulars_ingest_identity_conflicts_total", "Names found shared.", ("kind",))
 # Of platforms' webhooks, the same by connector: events accepted, duplicate, rejected (with a class of reason);
 # and calls without a signature of the source's.
 HOOK_EVENTS = Counter("regulars_ingest_hook_events_total", "Events of webhooks.", ("connector", "outcome"))

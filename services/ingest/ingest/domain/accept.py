@@ -46,10 +46,11 @@ class Identities(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     card: Id | None = None  # a member card
     open_id: Id | None = None
     anonymous: Id | None = None  # a browser, a cart: whoever is behind it
+    previous: Id | None = None  # what the sender called the same person before, as `subject`
 
 
 class Identity(Struct, frozen=True, order=True):
-    """One name of a person, of a kind: id (the sender's own), one of Identities, phone, email, order."""
+    """One name of a person, of a kind: one of Identities, phone, email, order."""
 
     kind: str
     value: str
@@ -119,11 +120,11 @@ def accept(body: bytes | Raw, shop_id: str, currency: str, now: datetime, histor
         historic=is_historic,
         data=data,
     )
-    named = identities_of(inbound, data)
-    if inbound.customer_id is None and not named:
+    names = identities_of(inbound, data)
+    if inbound.customer_id is None and not names:
         reason = "missing: say whose it is, by `subject`, `identities`, `personal.phone`, `personal.email` or an order"
         return Rejection("$.subject", reason)
-    return Accepted(event, inbound.personal, inbound.occurred_at is not None, named)
+    return Accepted(event, inbound.personal, inbound.occurred_at is not None, names)
 
 
 def identities_of(inbound: Inbound, data: Data) -> tuple[Identity, ...]:
@@ -149,9 +150,11 @@ def _fault(
     """What types alone cannot say."""
     if inbound.shop_id not in (None, shop_id):
         return Rejection("$.shopid", f"unknown shop: the key is for {shop_id!r}")
-    if inbound.customer_id is not None and _is_phone_or_email(inbound.customer_id):
-        reason = "looks like a phone number or an e-mail address: send your own id, and contact data under `personal`"
-        return Rejection("$.subject", reason)
+    for path, given in (("$.subject", inbound.customer_id), ("$.identities.previous", inbound.identities.previous)):
+        if given is not None and is_phone_or_email(given):
+            what = "looks like a phone number or an e-mail address"
+            reason = f"{what}: send your own id, and contact data under `personal`"
+            return Rejection(path, reason)
     if isinstance(data, ingest.HistoryEnded) and not historic:
         return Rejection("$.type", "history.ended belongs to an import")
     if inbound.occurred_at is None:
@@ -164,7 +167,7 @@ def _fault(
     return _foreign_money(data, currency)
 
 
-def _is_phone_or_email(customer_id: str) -> bool:
+def is_phone_or_email(customer_id: str) -> bool:
     """Whether the id is contact data, which must not travel: ids are on every event, in every service and in logs."""
     plain = unicodedata.normalize("NFKC", customer_id).translate(GROUPING)
     return "@" in plain or PHONE.fullmatch(plain) is not None
