@@ -185,22 +185,39 @@ def create_key(
 
 
 OfShop = Annotated[str, typer.Option("--shop", help="The shop it is for.")]
-PlatformsSecret = Annotated[str | None, typer.Option(help="The platform's; none: ours, where it is ours to make.")]
+PlatformsSecret = Annotated[
+    str | None,
+    typer.Option(help="The platform's; none: ours, where it is ours to make. Better a --secret-file: others see this."),
+]
+SecretFile = Annotated[str | None, typer.Option(help="A file that holds it; - is the standard input.")]
+RestKeyFile = Annotated[str | None, typer.Option(help="A file that holds its credential; - is the standard input.")]
+RestSince = Annotated[
+    datetime | None,
+    typer.Option(formats=["%Y-%m-%dT%H:%M:%S%z"], help="From when on; none: from where it came to, else all its time."),
+]
 
 
 @connections.command("add")
 def add_source(
-    kind: Annotated[str, typer.Argument(help="The platform: aftership, kdniao, kuaidi100, woocommerce.")],
+    kind: Annotated[str, typer.Argument(help="The platform: aftership, kdniao, kuaidi100, shopify, woocommerce.")],
     shop: OfShop = DEFAULT_SHOP,
     name: Annotated[str, typer.Option(help="To tell two of a kind apart.")] = "",
     option: Annotated[list[str] | None, typer.Option(help="name=value; docs/platforms says which.")] = None,
     secret: PlatformsSecret = None,
+    secret_file: SecretFile = None,
+    rest_url: Annotated[str | None, typer.Option(help="The shop's address, to ask for what webhooks miss.")] = None,
+    rest_key_file: RestKeyFile = None,
+    rest_since: RestSince = None,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
     """Connect a platform, and print where it is to send; a secret of ours is printed this once."""
-    from regulars.sources import add
+    from regulars.sources import add, rest_of, secret_of
 
-    _run(add, Home(folder), shop, kind, name, option or [], secret)
+    def verb(home: Home) -> Coroutine[Any, Any, None]:
+        rest = rest_of(rest_url, rest_key_file, rest_since)
+        return add(home, shop, kind, name, option or [], secret_of(secret, secret_file), rest)
+
+    _run(verb, Home(folder))
 
 
 @connections.command("list")
@@ -216,13 +233,47 @@ def rotate_source(
     source_id: Annotated[str, typer.Argument(help="Which.")],
     shop: OfShop = DEFAULT_SHOP,
     secret: PlatformsSecret = None,
+    secret_file: SecretFile = None,
     old_valid_hours: Annotated[int, typer.Option(help="How long the old one stays good.", min=0, max=2160)] = 168,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
     """Give a source another secret; the one before stays good for a while."""
-    from regulars.sources import rotate
+    from regulars.sources import rotate, secret_of
 
-    _run(rotate, Home(folder), shop, source_id, secret, old_valid_hours)
+    def verb(home: Home) -> Coroutine[Any, Any, None]:
+        return rotate(home, shop, source_id, secret_of(secret, secret_file), old_valid_hours)
+
+    _run(verb, Home(folder))
+
+
+@connections.command("rest")
+def ask_source(
+    source_id: Annotated[str, typer.Argument(help="Which.")],
+    shop: OfShop = DEFAULT_SHOP,
+    rest_url: Annotated[str | None, typer.Option(help="The shop's address; none: ask no more.")] = None,
+    rest_key_file: RestKeyFile = None,
+    rest_since: RestSince = None,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Ask a platform's REST API for what its webhooks missed, or, without an address, ask no more."""
+    from regulars.sources import rest, rest_of
+
+    def verb(home: Home) -> Coroutine[Any, Any, None]:
+        return rest(home, shop, source_id, rest_of(rest_url, rest_key_file, rest_since))
+
+    _run(verb, Home(folder))
+
+
+@connections.command("remove")
+def remove_source(
+    source_id: Annotated[str, typer.Argument(help="Which.")],
+    shop: OfShop = DEFAULT_SHOP,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Remove a source: what it brought stays, what comes to its address is refused."""
+    from regulars.sources import remove
+
+    _run(remove, Home(folder), shop, source_id)
 
 
 Urls = Annotated[

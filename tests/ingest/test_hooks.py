@@ -60,6 +60,8 @@ def signed(kind: str, body: bytes, secret: str = SECRET) -> tuple[bytes, dict[st
             return urlencode({"RequestType": "101", "RequestData": body, "DataSign": sign}).encode(), {}
         case "aftership":
             return body, {"aftership-hmac-sha256": mac}
+        case "shopify":
+            return body, {"X-Shopify-Hmac-Sha256": mac, "X-Shopify-Topic": "orders/updated"}
         case _:
             return body, {"X-WC-Webhook-Signature": mac, "X-WC-Webhook-Topic": "order.updated"}
 

@@ -19,15 +19,16 @@ import asyncpg
 import httpx
 import pytest
 import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from cryptography.exceptions import InvalidTag
 from pydantic import SecretStr
 
-from common.contracts.topics import INGEST_EVENTS
+from common.contracts.topics import INGEST_EVENTS, TOPICS
 from common.db import outbox
 from common.db.migrate import migrate
 from common.house import build_house, running
-from common.ids import partition_of
+from common.ids import PARTITIONS, partition_of
 from common.settings import Settings
 from common.telemetry import logs
 from common.web.auth import create_key
@@ -39,6 +40,7 @@ from regulars.embedded_postgres import EmbeddedPostgres
 from regulars.services import ALL, NAMES
 from tests.contract.waiting import until
 from tests.ingest.conftest import MASTER_KEY, lines, settings_for, visit
+from tests.kafka_fixture import StartKafka
 
 FACTOR = 100_000  # a month of the shop passes in 26 seconds: the reminders and the gift fall due
 LONG_S = 60.0
@@ -444,6 +446,54 @@ async def erase_everybody_but(client: httpx.AsyncClient, admin: asyncpg.Connecti
     assert {row["customer_id"] for row in left} == {other}
     told = await admin.fetch(TOLD_ERASED)
     assert {row["key"] for row in told} >= {f"demo/{row['customer_id']}" for row in rows}
+
+
+async def test_nor_does_it_travel_over_kafka(everything: Settings, start_kafka: StartKafka) -> None:
+    """Every topic there is, from its beginning, dead letters' too."""
+    cluster = await start_kafka()
+    settings = everything.model_copy(update={"kafka": cluster.bootstrap})
+    assert settings.admin_database is not None
+    admin = await asyncpg.connect(settings.admin_database)
+    headers = {"X-API-Key": await create_key(admin, "demo", ["admin"])}
+    async with (
+        running(build_house(settings), ALL, "test") as url,
+        httpx.AsyncClient(base_url=url, headers=headers, timeout=LONG_S) as client,
+    ):
+        await tell_everything(client, settings.admin_database)
+        assert await drained(settings.admin_database, LONG_S)
+        await erase_everybody_but(client, admin, OTHER)
+        assert await drained(settings.admin_database, LONG_S)
+        carried = await everything_on(cluster.bootstrap)
+    await admin.close()
+    assert carried.keys() >= {
+        "ingest.events.v1",
+        "ingest.events.v1.dead",
+        "journeys.requests.v1",
+        "loyalty.accounts.v1",
+    }
+    assert any(b'"type":"customer.erased"' in body for body in carried["ingest.events.v1"])
+    for topic, bodies in carried.items():
+        assert found_in(b"\n".join(bodies)) == [], topic
+
+
+async def everything_on(bootstrap: str) -> Mapping[str, list[bytes]]:
+    """Keys and bodies of every topic that holds any."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        names = [name for topic in TOPICS for name in (topic.name, topic.dead)]
+        places = [TopicPartition(name, part) for name in names for part in range(PARTITIONS)]
+        consumer.assign(places)
+        ends = await consumer.end_offsets(places)
+        found: dict[str, list[bytes]] = {}
+        while any([await consumer.position(place) < ends[place] for place in places]):
+            for place, records in (await consumer.getmany(timeout_ms=1_000)).items():
+                found.setdefault(place.topic, []).extend(
+                    (record.key or b"") + (record.value or b"") for record in records
+                )
+        return found
+    finally:
+        await consumer.stop()
 
 
 async def test_a_leak_would_be_found(fresh_database: str) -> None:

@@ -1,7 +1,11 @@
 """What people ask of their data: erased whole and once, by whom it may be asked, after a crash too; and requests."""
 
 import asyncio
+import hmac
+import json
+from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -20,7 +24,7 @@ from ingest.vault import Vault
 from ingest.whose import Whose
 from tests.contract.waiting import until
 from tests.ingest.conftest import MASTER_KEY, SHOPS, Ingest, Keys, assert_problem, open_ingest, rows_of, visit
-from tests.ingest.test_hooks import call, source
+from tests.ingest.test_hooks import SECRET, call, source
 from tests.ingest.test_reprocess import order
 
 ANN = {"phone": "+8613905718888", "email": "ann@example.com", "name": "王小芳", "address": "文三路九十号"}
@@ -211,6 +215,28 @@ async def test_requests_of_a_platform(here: Ingest, keys: Keys, monkeypatch: pyt
     assert await here.pool.fetchval("SELECT count(*) FROM privacy_requests WHERE names IS NOT NULL") == 0
     assert (await here.client.get("/v1/privacy/requests", headers=keys["operator"])).json()["items"] == []
     assert (await here.client.get("/v1/privacy/requests", headers=keys["other"])).json()["items"] == []
+
+
+async def test_shopify_asks_for_somebody(here: Ingest, keys: Keys) -> None:
+    """The webhook that its terms ask for: what it says is done, and it itself is not left behind."""
+    await live(here, keys)
+    shopify = await source(here, keys, "shopify")
+    customer = {"id": 7, "email": "ANN@example.com", "phone": "+8613905718888"}
+    told = {"shop_id": 1, "shop_domain": "a.myshopify.com", "customer": customer, "orders_to_redact": []}
+    body = json.dumps(told).encode()
+    mac = b64encode(hmac.digest(SECRET.encode(), body, sha256)).decode()
+    headers = {"X-Shopify-Hmac-Sha256": mac, "X-Shopify-Topic": "customers/redact", "X-Shopify-Event-Id": "w1"}
+    for _ in range(2):
+        answer = await here.client.post(f"/v1/hooks/{shopify}", content=body, headers=headers)
+        assert answer.status_code == 200, answer.text
+
+    async def is_done() -> bool:
+        return bool(await here.pool.fetchval("SELECT count(*) FROM privacy_requests WHERE done_at IS NOT NULL"))
+
+    await until(is_done, "the erasure")
+    assert await erased(here) == ["ann"]
+    assert await here.pool.fetchval("SELECT count(*) FROM privacy_requests") == 1
+    assert await here.pool.fetchval("SELECT count(*) FROM vault WHERE customer_id = 'ann'") == 0
 
 
 async def test_whom_nobody_knows_is_looked_for_all_the_same(here: Ingest, keys: Keys) -> None:

@@ -67,6 +67,7 @@ class Settings(BaseSettings):
     dead_letters_in_a_row_max: int = Field(default=100, ge=1, le=1_000_000, description="then it is us: stop")
     flush_max_events: int = Field(default=2_000, ge=1, le=100_000, description="events ingest commits at once")
     queue_max_events: int = Field(default=20_000, ge=1, le=1_000_000, description="events waiting to be committed")
+    reconcile_s: int = Field(default=300, ge=5, le=86_400, description="pause between two looks for missed webhooks")
 
     vault_key: SecretStr | None = Field(default=None, description="32 bytes in base64: openssl rand -base64 32")
     vault_old_keys: SecretStr | None = Field(default=None, description="vault keys before it, with commas; they open")

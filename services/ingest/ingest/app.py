@@ -2,6 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import httpx
 
 from common.house import House, Part
 from ingest import hooks, identity_rules, people_api, privacy_api, reprocess, sources, sources_api
@@ -13,6 +16,8 @@ from ingest.health import Health
 from ingest.naming import Naming
 from ingest.people import People
 from ingest.privacy import Privacy
+from ingest.reconcile import api as reconcile_api
+from ingest.reconcile.reconciler import Reconciler
 from ingest.tracking import add_tracking
 from ingest.vault import Vault
 from ingest.whose import Whose
@@ -23,7 +28,7 @@ async def open_service(house: House) -> AsyncIterator[Part]:
     """Ingest: its routes, the flusher, and the relay where there is a Kafka."""
     settings = house.settings
     vault = Vault.of(settings)
-    async with house.pool("ingest") as pool:
+    async with house.pool("ingest") as pool, httpx.AsyncClient() as client:
         async with pool.acquire() as connection:
             await vault.check(connection)
         naming = Naming(vault, identity_rules.load(), house.shops)
@@ -43,5 +48,9 @@ async def open_service(house: House) -> AsyncIterator[Part]:
         routes.include_router(sources_api.router(pool, vault, held, road, house.clock))
         routes.include_router(privacy_api.router(pool, vault, whose, privacy))
         routes.include_router(reprocess.router(reprocess.Reprocess(pool, vault, held, road)))
-        loops = (*[flusher.run] * LANES, health.run, privacy.run, housekeeping.run, *house.relays(pool, "ingest"))
+        routes.include_router(reconcile_api.router(pool, vault, house.clock))
+        pause = timedelta(seconds=settings.reconcile_s)
+        reconciler = Reconciler(pool, vault, held.find, road, house.clock, client, pause)
+        beside = (health.run, privacy.run, housekeeping.run, reconciler.run)
+        loops = (*[flusher.run] * LANES, *beside, *house.relays(pool, "ingest"))
         yield Part("ingest", pool, routes, loops, flusher.ready)

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from http.client import responses
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import asyncpg
 import msgspec
@@ -16,7 +16,7 @@ from common.web.problems import Problem
 from ingest import sources
 from ingest.connectors.port import Delivery
 from ingest.hooks import Hooks
-from ingest.sources import Listed, Refused, Sources, Told
+from ingest.sources import Listed, Refused, Rest, Sources, Told
 from ingest.vault import Vault
 
 MAX_OLD_VALID_HOURS = 24 * 90
@@ -37,6 +37,7 @@ class NewSource(BaseModel):
     name: Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f]*$")] = ""
     options: dict[str, Any] = {}
     secret: Secret | None = None
+    rest: Rest | None = None
 
 
 class NewSecret(BaseModel):
@@ -58,7 +59,15 @@ def router(pool: asyncpg.Pool, vault: Vault, held: Sources, hooks: Hooks, clock:
         try:
             async with pool.acquire() as connection:
                 return await sources.add(
-                    connection, vault, clock.now(), caller.shop_id, new.kind, new.name, new.options, new.secret
+                    connection,
+                    vault,
+                    clock.now(),
+                    caller.shop_id,
+                    new.kind,
+                    new.name,
+                    new.options,
+                    new.secret,
+                    new.rest,
                 )
         except Refused as refused:
             raise _problem(refused) from None
@@ -83,16 +92,23 @@ def router(pool: asyncpg.Pool, vault: Vault, held: Sources, hooks: Hooks, clock:
         except Refused as refused:
             raise _problem(refused) from None
         held.forget(source_id)
-        if told is None:
-            raise _unknown()
-        return told
+        return told or _unknown()
+
+    @routes.delete("/v1/sources/{source_id}", status_code=204)
+    async def delete_source(source_id: PlainId, caller: Operator) -> None:
+        """Removes a source with its secrets. What it brought stays; what comes to its address is refused, and what was
+        kept of it because it could not be converted cannot be replayed any more."""
+        async with pool.acquire() as connection:
+            known = await sources.remove(connection, caller.shop_id, source_id)
+        held.forget(source_id)
+        _ = known or _unknown()
 
     @routes.post("/v1/sources/{source_id}/deliveries", status_code=202)
     async def post_delivery(source_id: PlainId, request: Request, caller: Operator) -> Response:
         """A delivery as its dead letter holds it, for a replay: no signature is looked at."""
         source = await held.find(source_id)
         if source is None or source.shop_id != caller.shop_id:
-            raise _unknown()
+            raise unknown_source()
         try:
             delivery = _DELIVERY.decode(await request.body())
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -106,8 +122,13 @@ def router(pool: asyncpg.Pool, vault: Vault, held: Sources, hooks: Hooks, clock:
     return routes
 
 
-def _unknown() -> Problem:
+def unknown_source() -> Problem:
+    """Another shop's, or nobody's."""
     return Problem(404, responses[404], "This shop has no such source.")
+
+
+def _unknown() -> NoReturn:
+    raise unknown_source()
 
 
 def _problem(refused: Refused) -> Problem:

@@ -32,6 +32,11 @@ INGEST_IDENTITY_CONFLICTS = Counter("regulars_ingest_identity_conflicts_total", 
 HOOK_EVENTS = Counter("regulars_ingest_hook_events_total", "Events of webhooks.", ("connector", "outcome"))
 HOOK_REJECTIONS = Counter("regulars_ingest_hook_rejections_total", "Rejected.", ("connector", "reason"))
 HOOK_SIGNATURE_FAILURES = Counter("regulars_ingest_hook_signature_failures_total", "Calls.", ("connector",))
+# Of asking platforms for what webhooks missed: polls by how they ended (complete, failed), events that no webhook had
+# brought by then, and since when the source furthest behind has not been asked in full.
+POLLS = Counter("regulars_ingest_polls_total", "Polls.", ("connector", "outcome"))
+POLL_EVENTS = Counter("regulars_ingest_poll_events_total", "Events found by polling.", ("connector",))
+POLL_LAG_SECONDS = Gauge("regulars_ingest_poll_lag_seconds", "Since the last complete poll.")
 
 # The road. `service` is one of the five.
 # Events read, those that the service does not heed among them; facts they led to (`type` is the fact's, such as

@@ -37,11 +37,11 @@ def items(
         pieces = line.quantity - (gone or {}).get(str(line.id), 0)
         if not item_id or not 1 <= pieces <= MAX_QUANTITY:
             continue
-        price = _price(line, currency)
+        name, price = label(line.title) or label(line.name), _price(line, currency)
         if (before := found.get(item_id)) is not None:
-            pieces = min(pieces + before.quantity, MAX_QUANTITY)
+            pieces, name = min(pieces + before.quantity, MAX_QUANTITY), before.name
             price = price if price == before.unit_price else None
-        found[item_id] = ingest.Item(item_id, pieces, label(line.title) or label(line.name), None, price)
+        found[item_id] = ingest.Item(item_id, pieces, name, None, price)
     return tuple(found.values())[: ingest.MAX_ITEMS]
 
 

@@ -30,7 +30,8 @@ NAMES = st.sampled_from(
      "AcceptTime", "AcceptStation", "Location", "Action", "event", "msg", "tag", "subtag", "tracking_number",
      "order_id", "custom_fields", "customer_id", "checkpoints", "checkpoint_time", "message", "city", "id", "currency",
      "total", "date_created_gmt", "date_paid_gmt", "billing", "email", "line_items", "product_id", "quantity",
-     "refunds"]
+     "refunds", "topic", "token", "total_price", "created_at", "updated_at", "financial_status", "fulfillments",
+     "customer", "transactions", "quantity", "variant_id", "price"]
 )  # fmt: skip
 JSON = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=8), max_leaves=25
@@ -96,12 +97,47 @@ NEAR: dict[str, st.SearchStrategy[Any]] = {
             "refunds": st.lists(st.fixed_dictionaries({"id": st.integers(), "total": AMOUNTS}), max_size=2),
         },
     ),
+    "shopify": st.fixed_dictionaries(
+        {"id": st.integers(), "currency": mostly("CNY"), "total_price": AMOUNTS, "created_at": TIMES},
+        optional={
+            "updated_at": TIMES,
+            "financial_status": st.sampled_from(["paid", "refunded", "pending"]) | TEXTS,
+            "cancelled_at": TIMES | st.none(),
+            "current_total_price": AMOUNTS,
+            "customer": st.dictionaries(NAMES, SCALARS, max_size=4),
+            "cart_token": TEXTS,
+            "email": TEXTS,
+            "line_items": st.lists(st.dictionaries(NAMES, SCALARS, max_size=5), max_size=3),
+            "fulfillments": st.lists(
+                st.fixed_dictionaries({"id": st.integers(), "status": mostly("success"), "created_at": TIMES}),
+                max_size=2,
+            ),
+            "refunds": st.lists(
+                st.fixed_dictionaries(
+                    {"id": st.integers()},
+                    optional={
+                        "transactions": st.lists(
+                            st.fixed_dictionaries(
+                                {"kind": mostly("refund"), "status": mostly("success"), "amount": AMOUNTS}
+                            ),
+                            max_size=2,
+                        )
+                    },
+                ),
+                max_size=2,
+            ),
+        },
+    ),
 }
 FIELD = {"kuaidi100": "param", "kdniao": "RequestData"}
 QUERIES: st.SearchStrategy[dict[str, str]] = st.fixed_dictionaries(
     {"order": IDS, "customer": IDS}, optional={"city": TEXTS}
 ) | st.just({})
-HEADERS = {"x-wc-webhook-topic": "order.updated", "aftership-hmac-sha256": "?"}
+HEADERS = {
+    "x-wc-webhook-topic": "order.updated",
+    "aftership-hmac-sha256": "?",
+    "x-shopify-topic": "orders/updated",
+}
 
 
 def bodies(kind: str) -> st.SearchStrategy[bytes]:
