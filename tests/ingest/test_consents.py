@@ -94,7 +94,7 @@ async def current(connection: Any, customer_id: str = "ann") -> dict[str, bool]:
 
 def replayed(told: Sequence[Event[Data]]) -> dict[str, bool]:
     """What a listener makes of what it is told, in the order in which it is told."""
-    state = {}
+    state: dict[str, bool] = {}
     for one in told:
         assert isinstance(one.data, ConsentChanged)
         state[one.data.channel] = one.data.granted

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
+import httpx
 import pytest
 from msgspec import structs
 
@@ -48,7 +49,7 @@ async def again(here: Ingest, keys: Keys, **more: Any) -> dict[str, Any]:
 def broken(monkeypatch: pytest.MonkeyPatch, convert: Any) -> None:
     connector = structs.replace(woocommerce.CONNECTOR, convert=convert)
     monkeypatch.setattr(known, "CONNECTORS", known.CONNECTORS)
-    monkeypatch.setitem(known.CONNECTORS, "woocommerce", connector)  # type: ignore[arg-type]
+    monkeypatch.setitem(known.CONNECTORS, "woocommerce", connector)
 
 
 async def test_a_mistake_is_mended(here: Ingest, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,10 +75,10 @@ async def test_a_mistake_is_mended(here: Ingest, keys: Keys, monkeypatch: pytest
         assert await again(mended, keys, dry_run=True) == expected
         assert len(await rows_of(mended.pool)) == 4
         assert await again(mended, keys) == expected
-        told = [(row.event.id, row.event.type) for row in await rows_of(mended.pool)]
-        assert told[:4] == before
-        assert sorted(type_ for _, type_ in told[4:]) == ["order.completed", "order.paid", "order.placed"]
-        assert len({id_ for id_, _ in told}) == 7
+        after = [(row.event.id, row.event.type) for row in await rows_of(mended.pool)]
+        assert after[:4] == before
+        assert sorted(type_ for _, type_ in after[4:]) == ["order.completed", "order.paid", "order.placed"]
+        assert len({id_ for id_, _ in after}) == 7
         assert await again(mended, keys) == expected | {"new": 0, "repeated": 7}
         assert len(await rows_of(mended.pool)) == 7
         assert await mended.pool.fetchval("SELECT count(*) FROM raw_deliveries") == 5  # it was not received again
@@ -157,16 +158,12 @@ async def test_they_stand_sealed_under_their_customers_key(here: Ingest, keys: K
     assert owners == [owners[0], owners[0], None, "c1"]
     assert not [row for row in rows if b"anna" in row["sealed"]]
     vault = Vault(MASTER_KEY)
-    assert b"no order" in deliveries.Delivery(**_fields(deliveries.opened_by_master(vault, rows[2]["sealed"]))).body
+    assert b"no order" in deliveries._DELIVERY.decode(deliveries.opened_by_master(vault, rows[2]["sealed"])).body
     async with here.pool.acquire() as connection:
         (first, second) = await deliveries.of_customers(connection, vault, "shop", [owners[0]])
     assert first.delivery == second.delivery
     assert first.delivery is not None
     assert b"anna1@example.com" in first.delivery.body
-
-
-def _fields(encoded: bytes) -> Any:
-    return structs.asdict(deliveries._DELIVERY.decode(encoded))
 
 
 async def test_they_are_dropped_after_some_days(here: Ingest, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +200,7 @@ async def test_the_command(
         await call(here, source_id, "woocommerce", order(number))
     key = keys["operator"]["Authorization"].removeprefix("Bearer ")
     monkeypatch.setattr(reprocess, "CHUNK_DELIVERIES", 2)
-    monkeypatch.setattr(command.httpx, "AsyncClient", lambda **_: Lent(here, key))
+    monkeypatch.setattr(httpx, "AsyncClient", lambda **_: Lent(here, key))
     home = Home(tmp_path)
     assert await command.reprocess(home, "shop", None, "woocommerce", SINCE, None, False, ("http://test", key)) == 0
     told = capsys.readouterr().out

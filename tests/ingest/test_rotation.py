@@ -14,6 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import SecretStr
 
+from common.db.engine import Connection
 from common.settings import Settings, load_settings
 from ingest import rotation
 from ingest.sealing import MARK, open_, place_of, seal
@@ -57,7 +58,7 @@ async def tell(here: Ingest, keys: Keys, *numbers: int) -> None:
     assert answer.status_code == 202, answer.text
 
 
-async def marks(connection: asyncpg.Connection) -> set[bytes]:
+async def marks(connection: Connection) -> set[bytes]:
     found = set()
     for each in rotation.EVERYTHING:
         found |= {bytes(mark) for (mark,) in await connection.fetch(each.sql(rotation.MARKS))}

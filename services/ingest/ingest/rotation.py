@@ -4,7 +4,7 @@ Data keys stay what they are, so nothing that a customer's key sealed is touched
 notices nothing. Every chunk is one statement: cut off anywhere, the next run does what is left.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -144,7 +144,7 @@ class Chunk(Struct, frozen=True):
     unreadable: int
 
 
-async def rewrap(connection: Connection, masters: Masters) -> AsyncIterator[Chunk]:
+async def rewrap(connection: Connection, masters: Masters) -> AsyncGenerator[Chunk, None]:
     """Seals with the present key all that others sealed, in bounded chunks; what is written meanwhile too."""
     for each in EVERYTHING:
         rows = await connection.fetch(each.sql(FIRST), masters.mark, CHUNK_ROWS)
