@@ -39,7 +39,7 @@ async def new_key(home: Home) -> None:
     if home.running() is not None:
         raise ValueError("Regulars is running on this folder, and knows only the key it was started with: end it first")
     home.renew(KEY, OLD_KEYS)
-    console.print("There is a new master key. Start Regulars again, then: regulars vault rotate")
+    console.out("There is a new master key. Start Regulars again, then: regulars vault rotate")
 
 
 async def rotate(home: Home, drop_old: bool) -> int:
@@ -61,11 +61,11 @@ async def rotate(home: Home, drop_old: bool) -> int:
     for table, count in (+unreadable).items():
         console.out(f"{table:<18} {count} that no key opens, left as they are", highlight=False)
     if left > 0:
-        console.print(f"{left} were sealed with an older key meanwhile: an ingest still runs with it. Start it again.")
+        console.out(f"{left} were sealed with an older key meanwhile: an ingest still runs with it. Start it again.")
         return 1
     if drop_old and settings.vault_old_keys is None:
         home.drop(OLD_KEYS)
-        console.print("Everything is sealed with the present key; the old ones are gone.")
+        console.out("Everything is sealed with the present key; the old ones are gone.")
     else:
-        console.print("Everything is sealed with the present key: REGULARS_VAULT_OLD_KEYS is needed for backups alone.")
+        console.out("Everything is sealed with the present key: REGULARS_VAULT_OLD_KEYS is needed for backups alone.")
     return 0
