@@ -3,9 +3,9 @@
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, ParamSpec
 
 import asyncpg
 import httpx
@@ -23,6 +23,9 @@ from regulars.home import DEFAULT_FOLDER, DEFAULT_SHOP, Home
 from regulars.kafka_broker import KafkaFailed, KafkaUnavailable
 from regulars.services import Name
 
+if TYPE_CHECKING:
+    from regulars.privacy import Elsewhere
+
 # Plain tracebacks, and those of bugs alone: the pretty ones are cut to the terminal and print what variables hold.
 app = typer.Typer(
     help="Regulars: an event-driven CRM for online shops.",
@@ -34,8 +37,12 @@ keys = typer.Typer(help="API keys.", no_args_is_help=True)
 letters = typer.Typer(help="What could not be handled, kept to be replayed.", no_args_is_help=True)
 connections = typer.Typer(help="A shop's connections to platforms.", no_args_is_help=True)
 people = typer.Typer(help="Who is who among a shop's customers; the system must be running.", no_args_is_help=True)
+personal = typer.Typer(help="A person's own data: shown whole, or forgotten.", no_args_is_help=True)
+master = typer.Typer(help="The vault's master key.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 app.add_typer(people, name="customers")
+app.add_typer(personal, name="privacy")
+app.add_typer(master, name="vault")
 app.add_typer(connections, name="sources")
 app.add_typer(letters, name="dead-letters")
 
@@ -376,6 +383,115 @@ def split_customer(
     from regulars.people import split
 
     _run(split, Home(folder), shop, customer_id, reason)
+
+
+Urls = Annotated[
+    list[str] | None, typer.Option("--url", help="A system elsewhere: one address, or name=address per service.")
+]
+ItsKey = Annotated[str | None, typer.Option("--key", help="Its API key; with --url.")]
+Json = Annotated[Path | None, typer.Option("--json", help="Write it here, readable by you alone; none: print it.")]
+
+
+@personal.command("export")
+def export_person(
+    customer: Annotated[str | None, typer.Argument(help="Any id of the person.")] = None,
+    request: Annotated[int | None, typer.Option(help="Everybody whom this request is about; then it is done.")] = None,
+    json: Json = None,
+    shop: OfShop = DEFAULT_SHOP,
+    url: Urls = None,
+    key: ItsKey = None,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Everything about a person, from all services, as one JSON document."""
+    from regulars.privacy import export, export_request
+
+    if (customer is None) == (request is None):
+        raise typer.BadParameter("name either a customer or a --request")
+    if customer is not None:
+        _run(export, Home(folder), shop, customer, json, _elsewhere(url, key))
+    elif request is not None:
+        _run(export_request, Home(folder), shop, request, json, _elsewhere(url, key))
+
+
+@personal.command("erase")
+def erase_person(
+    customer: Annotated[str, typer.Argument(help="Any id of the person.")],
+    shop: OfShop = DEFAULT_SHOP,
+    url: Urls = None,
+    key: ItsKey = None,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Forget a person for good, in the whole system, and print what was removed."""
+    from regulars.privacy import erase
+
+    _run(erase, Home(folder), shop, customer, _elsewhere(url, key))
+
+
+@personal.command("list")
+def list_requests(
+    everything: Annotated[bool, typer.Option("--all", help="Those that are done too.")] = False,
+    shop: OfShop = DEFAULT_SHOP,
+    url: Urls = None,
+    key: ItsKey = None,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """What people, or a platform for them, asked of their data."""
+    from regulars.privacy import show
+
+    _run(show, Home(folder), shop, everything, _elsewhere(url, key))
+
+
+def _elsewhere(url: list[str] | None, key: str | None) -> "Elsewhere | None":
+    from regulars.privacy import Elsewhere
+
+    if (url is None) != (key is None):
+        raise typer.BadParameter("--url and --key go together")
+    return Elsewhere(url, key) if url is not None and key is not None else None
+
+
+@master.command("rotate")
+def rotate_master(
+    drop_old: Annotated[bool, typer.Option("--drop-old", help="Then forget the old ones; backups need them.")] = False,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Seal everything with the present master key, while the system runs."""
+    from regulars.vault import rotate
+
+    _run(rotate, Home(folder), drop_old)
+
+
+@master.command("new-key")
+def new_master(folder: Folder = DEFAULT_FOLDER) -> None:
+    """Make this installation's next master key; it is used from the next start on."""
+    from regulars.vault import new_key
+
+    _run(new_key, Home(folder))
+
+
+@app.command()
+def reprocess(
+    since: Annotated[
+        datetime, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%z"], help="Received from then on.")
+    ],
+    until: Time = None,
+    source: Annotated[str | None, typer.Option(help="One source's deliveries.")] = None,
+    connector: Annotated[str | None, typer.Option(help="Those of all sources of a kind.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
+    shop: OfShop = DEFAULT_SHOP,
+    url: Annotated[str | None, typer.Option(help="A running system elsewhere; with --key.")] = None,
+    key: ItsKey = None,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Convert kept deliveries again, after a connector was repaired: only what is new counts."""
+    from regulars.reprocess import reprocess as verb
+
+    if (source is None) == (connector is None):
+        raise typer.BadParameter("name either a --source or a --connector")
+    if (url is None) != (key is None):
+        raise typer.BadParameter("--url and --key go together")
+    elsewhere = (url, key) if url is not None and key is not None else None
+    aware = since if since.tzinfo else since.replace(tzinfo=UTC)
+    _run(verb, Home(folder), shop, source, connector, aware, until, dry_run, elsewhere)
 
 
 @letters.command("list")

@@ -28,6 +28,7 @@ DEFAULT_SHOP = "demo"
 OWNER_SCOPES = ("ingest", "read", "operate")
 SECRET_BYTES = 32
 REACH_TIMEOUT_S = 10.0
+REVOKE = "UPDATE access.api_keys SET revoked_at = now() WHERE key_id = $1"
 
 
 class Running(Struct):
@@ -60,9 +61,36 @@ class Home:
         """A secret, if there is one of the name."""
         return self._read().get(name)
 
+    def renew(self, name: str, former: str) -> str:
+        """Another secret of the name; the one before goes in front of those under `former`."""
+        known = self._read()
+        if name in known:
+            known[former] = ",".join(filter(None, (known.pop(name), known.get(former))))
+            write_closed(self._secrets, json.dumps(known, indent=2).encode())
+        return self.secret(name)
+
+    def drop(self, name: str) -> None:
+        """The secret is not needed any more."""
+        known = self._read()
+        known.pop(name, None)
+        write_closed(self._secrets, json.dumps(known, indent=2).encode())
+
     def _read(self) -> dict[str, str]:
         found: dict[str, str] = json.loads(self._secrets.read_text()) if self._secrets.exists() else {}
         return found
+
+    @asynccontextmanager
+    async def admin_key(self, admin_database: str, shop_id: str) -> AsyncIterator[str]:
+        """An API key of the shop that may do everything, revoked at the end."""
+        connection = await asyncpg.connect(admin_database)
+        try:
+            key = await create_key(connection, shop_id, ["admin"])
+            try:
+                yield key
+            finally:
+                await connection.execute(REVOKE, key.split("_")[1])
+        finally:
+            await connection.close()
 
     async def owner_key(self, admin_database: str, shop_id: str) -> str:
         """The owner's API key of a shop: made at the first use, checked against the database it is used with."""
@@ -151,6 +179,8 @@ class Home:
             stack.enter_context(self.taken())
             if settings.vault_key is None:
                 made["vault_key"] = self.secret("vault_key")
+                if settings.vault_old_keys is None and (old := self.known("vault_old_keys")) is not None:
+                    made["vault_old_keys"] = old
             if settings.internal_key is None:
                 made["internal_key"] = self.secret("internal_key")
             made["port"] = _port(settings.host, settings.port)

@@ -1,6 +1,5 @@
 """`regulars dead-letters`: what could not be handled, per service, and back on the road with it."""
 
-from base64 import b64decode
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -15,9 +14,9 @@ from common.settings import Settings
 from ingest.flusher import EDGE_HISTORIC, EDGE_SEGMENT
 from ingest.hooks import LETTERS as OF_HOOKS
 from ingest.tracking import OUTCOME
-from ingest.vault import Vault
 from regulars.home import Home, admin_of
 from regulars.services import NAMES, Name
+from regulars.vault import vault_of
 
 PAGE = 500
 SEALED = """
@@ -75,10 +74,7 @@ async def _send_again(
     connection: asyncpg.Connection, home: Home, settings: Settings, ids: list[int] | None, now: datetime
 ) -> str:
     """One by one, each marked once it is answered: cut short, what was taken is known by its id the next time."""
-    vault_key = settings.vault_key.get_secret_value() if settings.vault_key else home.known("vault_key")
-    if vault_key is None:  # one made now would open nothing
-        raise ValueError("REGULARS_VAULT_KEY is not set: the letters are sealed with ingest's")
-    vault = Vault(b64decode(vault_key))
+    vault = vault_of(home, settings)
     running = home.running()
     url = running.url if running else settings.ingest_url
     counts = dict.fromkeys(("accepted", "duplicate", "ignored", "refused", "unreadable"), 0)

@@ -119,6 +119,7 @@ def environment(settings: Settings, kafka: str | None = None) -> dict[str, str]:
         "REGULARS_DATABASE": settings.database or "",
         "REGULARS_ADMIN_DATABASE": settings.admin_database or "",
         "REGULARS_VAULT_KEY": settings.vault_key.get_secret_value(),
+        "REGULARS_VAULT_OLD_KEYS": settings.vault_old_keys.get_secret_value() if settings.vault_old_keys else "",
         "REGULARS_INTERNAL_KEY": settings.internal_key.get_secret_value(),
         "REGULARS_KAFKA": kafka or "",
         "REGULARS_LOG_LEVEL": "warning",

@@ -1,7 +1,6 @@
 """`regulars sources`: a shop's connections to platforms, made, listed, given another secret, asked, and removed."""
 
 import sys
-from base64 import b64decode
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -11,11 +10,11 @@ import asyncpg
 from rich.console import Console
 
 from common.clock import parse_clock
-from common.settings import Settings
 from common.shops import load_shops
 from ingest import sources
 from ingest.vault import Vault
 from regulars.home import Home, admin_of
+from regulars.vault import vault_of
 
 PAGE = 500
 
@@ -112,21 +111,13 @@ async def _opened(home: Home, shop: str) -> AsyncIterator[tuple[asyncpg.Connecti
         shops = load_shops(settings.shops)
         if shop not in shops:
             raise ValueError(f"unknown shop {shop!r}; there are {', '.join(shops)}")
-        vault = Vault(b64decode(_vault_key(home, settings)))
+        vault = vault_of(home, settings)
         connection = await asyncpg.connect(admin_of(settings), server_settings={"search_path": "ingest"})
         try:
             await vault.check(connection)
-            await sources.check(connection, vault)
             yield connection, vault, parse_clock(settings.clock).now()
         finally:
             await connection.close()
-
-
-def _vault_key(home: Home, settings: Settings) -> str:
-    key = settings.vault_key.get_secret_value() if settings.vault_key else home.known("vault_key")
-    if key is None:  # one made now would not be ingest's
-        raise ValueError("REGULARS_VAULT_KEY is not set: secrets are sealed with ingest's")
-    return key
 
 
 def _told(poll: sources.Polled) -> str:

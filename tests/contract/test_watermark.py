@@ -88,7 +88,9 @@ async def edge(fresh_database: str) -> AsyncIterator[Edge]:
     async with AsyncExitStack() as stack:
         pools = [await stack.enter_async_context(open_pool(settings, "ingest")) for _ in range(2)]
         readers = await stack.enter_async_context(open_pool(settings_for(fresh_database), "ingest"))
-        flushers = [Flusher(pool, Vault(b"k" * 32), RealClock(), settings, Bell()) for pool in pools]
+        flushers = [
+            Flusher(pool, Vault(b"k" * 32, index_key=b"i" * 32), RealClock(), settings, Bell()) for pool in pools
+        ]
         yield Edge(pools, flushers, readers)
 
 

@@ -84,6 +84,7 @@ def variables(overlay: str, name: str) -> dict[str, str]:
     examples = SECRETS | {
         "REGULARS_ADMIN_DATABASE": "postgresql://regulars_admin:x@postgres:5432/regulars",
         "REGULARS_SMTP_URL": "smtp://mail:25",
+        "REGULARS_VAULT_OLD_KEYS": SECRETS["REGULARS_VAULT_KEY"],
     }
     for variable in container(workload)["env"]:
         seen[variable["name"]] = variable.get("value") or examples[variable["name"]]

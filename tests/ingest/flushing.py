@@ -49,7 +49,10 @@ def accepted(id_: str, customer_id: str = "ann", personal: Personal | None = Non
 @asynccontextmanager
 async def flushing(pool: asyncpg.Pool, settings: Settings, clock: Clock | None = None) -> AsyncIterator[Flusher]:
     """A flusher at work."""
-    flusher = Flusher(pool, Vault(MASTER_KEY), clock or RealClock(), settings, Bell())
+    vault = Vault(MASTER_KEY)
+    async with pool.acquire() as connection:
+        await vault.check(connection)
+    flusher = Flusher(pool, vault, clock or RealClock(), settings, Bell())
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(flusher.run())
         yield flusher

@@ -130,7 +130,7 @@ async def failure(flusher: Flusher, events: Sequence[Accepted], letters: Sequenc
 async def test_it_stops_at_once_whatever_it_is_doing(pool: asyncpg.Pool, settings: Settings) -> None:
     """A cancellation that comes together with an arrival is not lost."""
     for turns in range(12):
-        flusher = Flusher(pool, Vault(MASTER_KEY), RealClock(), settings, Bell())
+        flusher = Flusher(pool, Vault(MASTER_KEY, index_key=MASTER_KEY), RealClock(), settings, Bell())
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(flusher.run())
             await flusher.submit([accepted(f"warm{turns}")], [])

@@ -221,7 +221,7 @@ async def test_another_master_key_is_heard_at_the_start(settings: Settings, keys
     async with open_ingest(settings) as here:
         await made(here, keys)
     other = settings.model_copy(update={"vault_key": SecretStr(b64encode(b"x" * 32).decode())})
-    with pytest.raises(ValueError, match="sources' secrets"):
+    with pytest.raises(ValueError, match="REGULARS_VAULT_KEY is not the key"):
         async with open_ingest(other):
             raise AssertionError("must not open")
 

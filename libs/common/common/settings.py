@@ -10,7 +10,12 @@ from common.clock import parse_clock
 
 PREFIX = "REGULARS_"
 # What a secret must look like, since a fault in one is told without its value; a vault key is 32 bytes in base64.
-SECRETS = {"vault_key": r"[A-Za-z0-9+/]{43}=", "internal_key": r"\S{32,}", "smtp_url": r"smtps?://(\S+@)?[^\s@/]+/?"}
+SECRETS = {
+    "vault_key": r"[A-Za-z0-9+/]{43}=",
+    "vault_old_keys": r"[A-Za-z0-9+/]{43}=(,[A-Za-z0-9+/]{43}=)*",
+    "internal_key": r"\S{32,}",
+    "smtp_url": r"smtps?://(\S+@)?[^\s@/]+/?",
+}
 DSN_WITHOUT_ROLE = r"^postgres(ql)?://[^\s@/]*/[^\s/?]+(\?\S*)?$"
 
 
@@ -65,6 +70,8 @@ class Settings(BaseSettings):
     reconcile_s: int = Field(default=300, ge=5, le=86_400, description="pause between two looks for missed webhooks")
 
     vault_key: SecretStr | None = Field(default=None, description="32 bytes in base64: openssl rand -base64 32")
+    vault_old_keys: SecretStr | None = Field(default=None, description="vault keys before it, with commas; they open")
+    raw_days: int = Field(default=30, ge=0, le=3_650, description="how long platforms' deliveries are kept; 0: not")
     internal_key: SecretStr | None = Field(default=None, description="32+ characters the services know each other by")
     smtp_url: SecretStr | None = Field(
         default=None, description="smtp:// or smtps://user:password@host:port; none: e-mail stays in the mailbox"

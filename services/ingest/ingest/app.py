@@ -1,6 +1,5 @@
 """Ingest's only wiring."""
 
-from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -8,46 +7,54 @@ from datetime import timedelta
 import httpx
 
 from common.house import House, Part
-from ingest import hooks, identity_rules, orders_api, people_api, sources, sources_api
+from ingest import hooks, identity_rules, orders_api, people_api, privacy_api, reprocess, sources, sources_api
 from ingest.api import Intake, router
+from ingest.deliveries import Housekeeping
+from ingest.erasure import Eraser
 from ingest.feeds.run import Feeds
 from ingest.flusher import LANES, Flusher
 from ingest.forgetting import Forgetting
 from ingest.health import Health
 from ingest.naming import Naming
 from ingest.people import People
+from ingest.privacy import Privacy
 from ingest.reconcile import api as reconcile_api
 from ingest.reconcile.reconciler import Reconciler
 from ingest.tracking import add_tracking
 from ingest.vault import Vault
+from ingest.whose import Whose
 
 
 @asynccontextmanager
 async def open_service(house: House) -> AsyncIterator[Part]:
     """Ingest: its routes, the flusher, and the relay where there is a Kafka."""
     settings = house.settings
-    if settings.vault_key is None:
-        raise ValueError("REGULARS_VAULT_KEY is not set: 32 random bytes in base64, kept safe, never lost")
-    vault = Vault(b64decode(settings.vault_key.get_secret_value()))
+    vault = Vault.of(settings)
     async with house.pool("ingest") as pool, httpx.AsyncClient() as client:
         async with pool.acquire() as connection:
             await vault.check(connection)
-            await sources.check(connection, vault)
         naming = Naming(vault, identity_rules.load(), house.shops)
-        flusher = Flusher(pool, vault, house.clock, settings, house.bell, People(naming))
+        whose = Whose(naming)
+        flusher = Flusher(pool, vault, house.clock, settings, house.bell, People(naming), whose)
         intake = Intake(flusher, vault, house.clock, house.shops, settings.body_max_bytes)
         health, held = Health(pool), sources.Sources(pool, vault)
-        road = hooks.Hooks(flusher, vault, held, health, house.clock, house.shops)
+        eraser = Eraser(pool, vault, whose, house.clock, house.bell)
+        privacy = Privacy(pool, vault, whose, eraser, house.clock)
+        housekeeping = Housekeeping(pool, house.clock, settings.raw_days)
+        keeps_raw = settings.raw_days > 0
+        road = hooks.Hooks(flusher, vault, held, health, house.clock, house.shops, privacy, keeps_raw)
         routes = router(pool, intake, vault)
         add_tracking(routes, intake)
         routes.include_router(hooks.router(road))
         routes.include_router(people_api.router(pool, intake, vault, naming))
         routes.include_router(sources_api.router(pool, vault, held, road, house.clock))
+        routes.include_router(privacy_api.router(pool, vault, whose, privacy))
+        routes.include_router(reprocess.router(reprocess.Reprocess(pool, vault, held, road)))
         routes.include_router(reconcile_api.router(pool, vault, house.clock))
         routes.include_router(orders_api.router(pool))
         pause = timedelta(seconds=settings.reconcile_s)
         reconciler = Reconciler(pool, vault, held.find, road, house.clock, client, pause)
         forgetting, feeds = Forgetting(pool, house.clock), Feeds(pool, held, road, house.clock)
-        beside = (health.run, forgetting.run, feeds.run, reconciler.run)
+        beside = (health.run, forgetting.run, feeds.run, reconciler.run, privacy.run, housekeeping.run)
         loops = (*[flusher.run] * LANES, *beside, *house.relays(pool, "ingest"))
         yield Part("ingest", pool, routes, loops, flusher.ready)

@@ -35,11 +35,13 @@ from common.db.engine import Connection, is_outside
 from common.ids import PARTITIONS, derived_id
 from common.settings import Settings
 from common.telemetry import metrics
-from ingest import edge, identity_rules, store
+from ingest import consents, deliveries, edge, identity_rules, store
+from ingest.deliveries import Raw
 from ingest.domain.accept import Accepted
 from ingest.naming import Naming
 from ingest.people import People
 from ingest.vault import Vault
+from ingest.whose import Whose
 
 log = structlog.get_logger()
 
@@ -59,11 +61,16 @@ class Away(Exception):
 
 
 class Submission:
-    """What one request brought: events to write, refused ones to keep; `done` gives the keys that were new."""
+    """What one request brought: events to write, refused ones and deliveries to keep; `done` gives the new keys."""
 
-    def __init__(self, accepted: Sequence[Accepted], letters: Sequence[DeadLetter]) -> None:
-        self.accepted, self.letters = accepted, letters
+    def __init__(self, accepted: Sequence[Accepted], letters: Sequence[DeadLetter], raws: Sequence[Raw] = ()) -> None:
+        self.accepted, self.letters, self.raws = accepted, letters, raws
         self.done: asyncio.Future[set[store.EventKey]] = asyncio.get_running_loop().create_future()
+
+    @property
+    def size(self) -> int:
+        """How much it is to write."""
+        return len(self.accepted) + len(self.letters) + len(self.raws)
 
 
 class Flusher:
@@ -77,9 +84,11 @@ class Flusher:
         settings: Settings,
         bell: Bell,
         people: People | None = None,
+        whose: Whose | None = None,
     ) -> None:
         self._pool, self._vault, self._clock, self._settings, self._bell = pool, vault, clock, settings, bell
-        self._people = people or People(Naming(vault, identity_rules.load(), {}))
+        naming = Naming(vault, identity_rules.load(), {})
+        self._people, self._whose = people or People(naming), whose or Whose(naming)
         self._waiting: list[Submission] = []
         self._waiting_events = 0
         self._arrived = asyncio.Event()
@@ -93,13 +102,15 @@ class Flusher:
         """None while flushes succeed, else why the last one did not."""
         return self._fault
 
-    async def submit(self, accepted: Sequence[Accepted], letters: Sequence[DeadLetter]) -> set[store.EventKey]:
+    async def submit(
+        self, accepted: Sequence[Accepted], letters: Sequence[DeadLetter], raws: Sequence[Raw] = ()
+    ) -> set[store.EventKey]:
         """Returns when all is durable, with the keys of those events that were new. Raises Full or Away."""
-        size = len(accepted) + len(letters)
+        submission = Submission(accepted, letters, raws)
+        size = submission.size
         # What is larger than the whole queue is taken when nothing else waits: else it could never be sent.
         if self._waiting and self._waiting_events + size > self._settings.queue_max_events:
             raise Full
-        submission = Submission(accepted, letters)
         self._waiting.append(submission)
         self._waiting_events += size
         self._arrived.set()
@@ -148,12 +159,12 @@ class Flusher:
         """As many waiting submissions as one flush may hold, at least one if any waits."""
         size = count = 0
         for submission in self._waiting:
-            size += len(submission.accepted) + len(submission.letters)
+            size += submission.size
             if count and size > self._settings.flush_max_events:
                 break
             count += 1
         taken, self._waiting = self._waiting[:count], self._waiting[count:]
-        self._waiting_events -= sum(len(s.accepted) + len(s.letters) for s in taken)
+        self._waiting_events -= sum(submission.size for submission in taken)
         return taken
 
     @staticmethod
@@ -170,6 +181,7 @@ class Flusher:
             for accepted in submission.accepted:
                 by_key.setdefault(store.key_of(accepted.event), accepted)
         letters = [letter for submission in batch for letter in submission.letters]
+        raws = [raw for submission in batch for raw in submission.raws]
         async with self._pool.acquire() as connection, AsyncExitStack() as committed, connection.transaction():
             async with self._beginning:  # in the order of ids
                 xid = await connection.fetchval(store.TAKE_TRANSACTION_ID) if tick else None
@@ -178,7 +190,8 @@ class Flusher:
                 await committed.enter_async_context(self._settling)
             taken = [by_key[key] for key in by_key if key in fresh]
             settled = await edge.settle(connection, self._vault, self._people, taken, received_at)
-            await self._write(connection, settled, received_at, watermark if tick else None)
+            owned = await deliveries.owned(connection, self._whose, raws, settled.known)
+            await self._write(connection, settled, owned, received_at, watermark if tick else None)
             await dead_letters.keep(connection, letters, received_at)
             forgotten = self._ticks[: -TICKS_KEPT + 1] if tick else []
             if forgotten:
@@ -191,9 +204,16 @@ class Flusher:
         return fresh
 
     async def _write(
-        self, connection: Connection, settled: edge.Settled, received_at: datetime, watermark: datetime | None
+        self,
+        connection: Connection,
+        settled: edge.Settled,
+        owned: Sequence[deliveries.Owned],
+        received_at: datetime,
+        watermark: datetime | None,
     ) -> None:
-        rows = [outbox.row(INGEST_EVENTS.name, _stamp(accepted, received_at)) for accepted in settled.told]
+        stamped = [_stamp(accepted, received_at) for accepted in settled.told]
+        stale = await consents.note(connection, stamped)
+        rows = [outbox.row(INGEST_EVENTS.name, event) for event in stamped if store.key_of(event) not in stale]
         if watermark is not None:
             body = encode(_tick(watermark))
             rows += [(INGEST_EVENTS.name, part, "", body) for part in range(PARTITIONS)]
@@ -201,7 +221,8 @@ class Flusher:
         personal = [
             ((a.event.shop_id, a.event.customer_id), a.event.id, a.personal) for a in settled.known if a.personal
         ]
-        await self._vault.put(connection, personal)
+        opened = await self._vault.put(connection, personal, [owner for _, owner in owned if owner is not None])
+        await deliveries.keep(connection, self._vault, owned, opened)
 
 
 def _stamp(accepted: Accepted, received_at: datetime) -> Event[Data]:

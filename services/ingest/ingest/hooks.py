@@ -22,6 +22,7 @@ from common.web.problems import Problem, unavailable
 from ingest import store
 from ingest.connectors.known import CONNECTORS
 from ingest.connectors.port import NO_CUSTOMER, Converted, Delivery, Ignored, PrivacyRequest
+from ingest.deliveries import Raw
 from ingest.domain.accept import Accepted, Identity, accept
 from ingest.flusher import Away, Flusher, Full
 from ingest.health import Health
@@ -46,6 +47,15 @@ class Taken(Struct, frozen=True):
     rejections: tuple[Rejection, ...] = ()
 
 
+class Read(Struct, frozen=True):
+    """What a delivery says: events to write, what is refused of it, what it asks for; or nothing for us."""
+
+    accepted: tuple[Accepted, ...] = ()
+    rejections: tuple[Rejection, ...] = ()
+    requests: tuple[PrivacyRequest, ...] = ()
+    ignored: bool = False
+
+
 class Privacy(Protocol):
     """Who does what people may ask for by law."""
 
@@ -67,9 +77,11 @@ class Hooks:
         clock: Clock,
         shops: Mapping[str, Shop],
         privacy: Privacy | None = None,
+        keeps_raw: bool = False,
     ) -> None:
         self._flusher, self._vault, self._sources, self._health = flusher, vault, sources, health
         self._clock, self._shops, self._privacy = clock, shops, privacy
+        self._keeps_raw = keeps_raw
         for kind in CONNECTORS:  # at 0 from the start: of a series that begins at 1 nobody sees the first
             metrics.HOOK_SIGNATURE_FAILURES.labels(kind)
             for outcome in OUTCOMES:
@@ -96,47 +108,65 @@ class Hooks:
         answer = connector.answer(delivery, now)
         return Response(answer.body, answer.status, media_type=answer.media_type)
 
-    async def take(self, source: Source, delivery: Delivery, polled: bool = False) -> Taken:
+    async def take(self, source: Source, delivery: Delivery, polled: bool = False, keep: bool = True) -> Taken:
         """Down the road, without a look at signatures. Returns when it is durable. What was `polled` is no sign that
-        webhooks come: the source's counts are not moved by it."""
-        shop, source_id, now = self._shops.get(source.shop_id), source.origin.source_id, self._clock.now()
+        webhooks come: the source's counts are not moved by it. To `keep` it is for what came from the platform now."""
+        source_id, now = source.origin.source_id, self._clock.now()
+        read = self.read(source, delivery, now)
+        raw = Raw(source.shop_id, source_id, delivery, now, read.accepted, not read.rejections, only_news=polled)
+        raws = [raw] if keep and self._keeps_raw else []
+        if read.ignored:
+            if not polled:
+                self._health.count(source_id, now, ignored=1)
+                await self.submit((), raws=raws)
+            return Taken(ignored=True)
+        accepted, rejections = read.accepted, read.rejections
+        letters = []
+        if rejections:  # whole, with the first reason: what was accepted of it is known by its ids at a replay
+            sealed = self._vault.seal_letter(msgspec.json.encode(delivery))
+            letters = [DeadLetter(LETTERS + source_id, f"{source.shop_id}/", sealed, rejections[0])]
+        fresh = await self.submit(accepted, letters, raws)
+        keys = {store.key_of(each.event) for each in accepted} & fresh
+        fresh -= keys  # who sent the same at the same time has the same set: an event is new once
+        new = len(keys)
+        taken = Taken(new, len(accepted) - new, rejections=rejections)
+        await self.ask(source, read.requests, now)
+        self._tell(source.connector.kind, taken)
+        if not polled:
+            repeated = not new and not rejections and not read.requests
+            self._health.count(source_id, now, accepted=new, repeated=int(repeated), refused=int(bool(rejections)))
+        return taken
+
+    def read(self, source: Source, delivery: Delivery, now: datetime) -> Read:
+        """What the delivery says, with nothing done about it."""
+        shop = self._shops.get(source.shop_id)
         if shop is None:
             raise Problem(
                 403, "Unknown shop", f"the source's shop {source.shop_id!r} is not among those of this system"
             )
         outcome = source.connector.read(delivery, source.origin)
         if isinstance(outcome, Ignored):
-            if not polled:
-                self._health.count(source_id, now, ignored=1)
-            return Taken(ignored=True)
+            return Read(ignored=True)
         converted = Converted((), (outcome,)) if isinstance(outcome, Rejection) else outcome
         decided = [accept(each, shop.shop_id, shop.currency, now, historic=False) for each in converted.events]
-        accepted = [each for each in decided if isinstance(each, Accepted)]
+        accepted = tuple(each for each in decided if isinstance(each, Accepted))
         rejections = (*converted.rejections, *(each for each in decided if isinstance(each, Rejection)))
         if converted.requests and self._privacy is None:
             rejections = (*rejections, UNASKED)
-        letters = []
-        if rejections:  # whole, with the first reason: what was accepted of it is known by its ids at a replay
-            sealed = self._vault.seal_letter(msgspec.json.encode(delivery))
-            letters = [DeadLetter(LETTERS + source_id, f"{shop.shop_id}/", sealed, rejections[0])]
+        return Read(accepted, rejections, converted.requests)
+
+    async def submit(
+        self, accepted: Sequence[Accepted], letters: Sequence[DeadLetter] = (), raws: Sequence[Raw] = ()
+    ) -> set[store.EventKey]:
+        """Returns when all is durable, with the keys that were new; a 503 when that cannot be."""
         try:
-            fresh = await self._flusher.submit(accepted, letters)
+            return await self._flusher.submit(accepted, letters, raws)
         except Full:
             raise unavailable("too many events are waiting to be written") from None
         except Away as away:
             raise unavailable(str(away)) from away
-        keys = {store.key_of(each.event) for each in accepted} & fresh
-        fresh -= keys  # who sent the same at the same time has the same set: an event is new once
-        new = len(keys)
-        taken = Taken(new, len(accepted) - new, rejections=rejections)
-        await self._ask(source, converted.requests, now)
-        self._tell(source.connector.kind, taken)
-        if not polled:
-            repeated = not new and not rejections and not converted.requests
-            self._health.count(source_id, now, accepted=new, repeated=int(repeated), refused=int(bool(rejections)))
-        return taken
 
-    async def _ask(self, source: Source, requests: Sequence[PrivacyRequest], now: datetime) -> None:
+    async def ask(self, source: Source, requests: Sequence[PrivacyRequest], now: datetime) -> None:
         """Before the platform is answered: what it passed on by law is not lost with this process."""
         if self._privacy is None:
             return

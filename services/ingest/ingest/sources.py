@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import asyncpg
 import msgspec
-from cryptography.exceptions import InvalidTag
 from msgspec import Struct
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
@@ -57,7 +56,6 @@ SELECT s.*, (SELECT count(*) FROM source_secrets k WHERE k.source_id = s.source_
     (SELECT f.said FROM feeds f WHERE f.source_id = s.source_id) AS connection
 FROM sources s WHERE s.shop_id = $1 AND s.source_id > $2 ORDER BY s.source_id LIMIT $3
 """
-ANY_SEALED = "SELECT source_id, sealed FROM source_secrets LIMIT 1"
 
 
 class Refused(ValueError):
@@ -305,15 +303,6 @@ def _listed(row: asyncpg.Record, now: datetime) -> Listed:
     lag_s = max(0.0, (now - asked_at).total_seconds()) if asked_at else None
     told = {"options": msgspec.json.decode(row["options"]), "path": path_of(row["source_id"]), "polls": polled}
     return Listed(**{**row, **told, "lag_s": lag_s})
-
-
-async def check(connection: Connection, vault: Vault) -> None:
-    """Raises ValueError where secrets were sealed with another master key: no delivery could be verified."""
-    for source_id, sealed in await connection.fetch(ANY_SEALED):
-        try:
-            vault.open_secret(source_id, sealed)
-        except InvalidTag:
-            raise ValueError("REGULARS_VAULT_KEY is not the key that the sources' secrets were sealed with") from None
 
 
 def _made(connector: Connector[Any]) -> str | None:

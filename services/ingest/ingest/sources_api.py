@@ -113,7 +113,7 @@ def router(pool: asyncpg.Pool, vault: Vault, held: Sources, hooks: Hooks, clock:
             delivery = _DELIVERY.decode(await request.body())
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise Problem(400, "Malformed request", "no delivery as dead letters hold them", path="$") from None
-        taken = await hooks.take(source, delivery)
+        taken = await hooks.take(source, delivery, keep=False)
         if taken.rejections:
             raise Problem(422, "Delivery rejected", taken.rejections[0].reason, path=taken.rejections[0].path)
         status = "accepted" if taken.accepted else "duplicate"

@@ -28,6 +28,11 @@ SELECT EXISTS (
     USING (shop_id, source, id) WHERE age(seen.xmin) < age(pg_current_xact_id()::xid))
 """
 
+COUNT_SEEN = """
+SELECT count(*) FROM seen JOIN unnest($1::text[], $2::text[], $3::text[]) AS k (shop_id, source, id)
+USING (shop_id, source, id)
+"""
+
 EventKey = tuple[str, str, str]  # shop_id, source, id
 
 
@@ -51,3 +56,8 @@ async def remember(connection: Connection, keys: Sequence[EventKey]) -> set[Even
     if fresh and repeats and await connection.fetchval(OVERTAKEN, *zip(*repeats, strict=True)):
         raise Overtaken
     return fresh
+
+
+async def seen(connection: Connection, keys: Sequence[EventKey]) -> int:
+    """How many of the keys were seen before."""
+    return int(await connection.fetchval(COUNT_SEEN, *zip(*keys, strict=True))) if keys else 0

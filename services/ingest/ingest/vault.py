@@ -7,20 +7,24 @@ key erases the customer. A blind HMAC index finds a customer by phone or e-mail 
 
 import hmac
 import os
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from typing import Self
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from common.db.engine import Connection
+from common.settings import Settings
+from ingest import rotation
 from ingest.domain.accept import Personal
+from ingest.sealing import KEY_BYTES, Masters, open_, place_of, seal
 
-NONCE_BYTES = 12  # of AES-GCM (NIST SP 800-38D)
-KEY_BYTES = 32
 PSEUDONYM_CHARS = 32  # 128 bits
 INDEXED = ("phone", "email")
+OF_AN_EVENT = ("review_text", "consent_proof")  # each event's own, kept beside those before
 
 Key = tuple[str, str]  # shop_id, customer_id
 
@@ -29,11 +33,12 @@ MAKE_KEYS = """
 INSERT INTO vault_keys (shop_id, customer_id, wrapped_key)
 SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[]) ORDER BY 1, 2 ON CONFLICT DO NOTHING
 """
+# Locked, in the order of keys: who is being erased meanwhile is erased before this, or after it.
 LOAD_KEYS = """
 SELECT shop_id, customer_id, wrapped_key FROM vault_keys
 JOIN unnest($1::text[], $2::text[]) AS k (shop_id, customer_id) USING (shop_id, customer_id)
+ORDER BY 1, 2 FOR KEY SHARE OF vault_keys
 """
-ANY_KEY = "SELECT shop_id, customer_id, wrapped_key FROM vault_keys LIMIT 1"
 PUT = """
 INSERT INTO vault (shop_id, customer_id, field, sealed, blind_index)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bytea[]) ORDER BY 1, 2, 3
@@ -41,96 +46,115 @@ ON CONFLICT (shop_id, customer_id, field) DO UPDATE SET sealed = EXCLUDED.sealed
 """
 GET = """
 SELECT v.customer_id, v.field, v.sealed, k.wrapped_key FROM vault v JOIN vault_keys k USING (shop_id, customer_id)
-WHERE v.shop_id = $1 AND v.customer_id = ANY($2) AND v.field = ANY($3)
+WHERE v.shop_id = $1 AND v.customer_id = ANY($2) AND ($3::text[] IS NULL OR v.field = ANY($3))
 """
+INDEX_KEY = "SELECT sealed FROM vault_index_key"
+KEEP_INDEX_KEY = "INSERT INTO vault_index_key (sealed) VALUES ($1) ON CONFLICT DO NOTHING"
+# Before the index key was one of its own it was made of the master key, and people are known by it.
+IS_BEGUN = "SELECT EXISTS (SELECT FROM seen) OR EXISTS (SELECT FROM vault_keys) OR EXISTS (SELECT FROM sources)"
 
 
 class Vault:
-    """Seals and opens with one master key."""
+    """Seals and opens with the master keys. Before it finds anybody, or names anybody by a pseudonym, it is checked."""
 
-    def __init__(self, master_key: bytes) -> None:
-        if len(master_key) != KEY_BYTES:
-            raise ValueError(f"the vault's master key has {len(master_key)} bytes, it needs {KEY_BYTES}")
-        self._master = AESGCM(master_key)
-        self._index_key = hmac.digest(master_key, b"blind index", sha256)
+    def __init__(self, master_key: bytes, old_keys: Sequence[bytes] = (), index_key: bytes | None = None) -> None:
+        self.masters = Masters(master_key, old_keys)
+        self._index_key = index_key
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """By the keys that the settings give. Raises ValueError where there is none."""
+        if settings.vault_key is None:
+            raise ValueError("REGULARS_VAULT_KEY is not set: 32 random bytes in base64, kept safe, never lost")
+        old = settings.vault_old_keys.get_secret_value().split(",") if settings.vault_old_keys else []
+        return cls(b64decode(settings.vault_key.get_secret_value()), [b64decode(key) for key in old])
 
     async def check(self, connection: Connection) -> None:
-        """Raises ValueError where the vault was begun with another master key: nobody could read all of it any more."""
-        for shop_id, customer_id, wrapped in await connection.fetch(ANY_KEY):
-            try:
-                _open(self._master, wrapped, _place((shop_id, customer_id), "key"))
-            except InvalidTag:
-                raise ValueError(
-                    "REGULARS_VAULT_KEY is not the key that this database's vault was begun with"
-                ) from None
+        """Takes the index key, made at the first start. Raises ValueError where anything here is sealed with a master
+        key that is not given: nobody could read it any more."""
+        await rotation.check(connection, self.masters)
+        sealed = await connection.fetchval(INDEX_KEY)
+        if sealed is None:
+            await connection.execute(KEEP_INDEX_KEY, self.masters.seal(await self._first(connection), rotation.INDEX))
+            sealed = await connection.fetchval(INDEX_KEY)
+        try:
+            self._index_key = self.masters.open(sealed, rotation.INDEX)
+        except InvalidTag:
+            raise ValueError(rotation.NOT_OURS.format(what="index key", key="of another name")) from None
+
+    async def _first(self, connection: Connection) -> bytes:
+        """The index key to begin with: where people are known already, the one that they were found by until now."""
+        if not await connection.fetchval(IS_BEGUN):
+            return os.urandom(KEY_BYTES)
+        first = await rotation.first_key(connection, self.masters)
+        return hmac.digest(first, b"blind index", sha256)
 
     def seal_letter(self, body: bytes) -> bytes:
         """A refused event for the dead letters: nobody knows what is in it, so it is treated as personal."""
-        return _seal(self._master, body, b"dead letter")
+        return self.masters.seal(body, rotation.LETTER)
 
     def open_letter(self, sealed: bytes) -> bytes:
         """The refused event again, for a replay."""
-        return _open(self._master, sealed, b"dead letter")
+        return self.masters.open(sealed, rotation.LETTER)
 
     def seal_secret(self, source_id: str, secret: str) -> bytes:
         """A source's secret, sealed for this source."""
-        return _seal(self._master, secret.encode(), _place(("source", source_id), "secret"))
+        return self.masters.seal(secret.encode(), rotation.secret_place(source_id))
 
     def open_secret(self, source_id: str, sealed: bytes) -> str:
         """The secret again, to check a signature with."""
-        return _open(self._master, sealed, _place(("source", source_id), "secret")).decode()
+        return self.masters.open(sealed, rotation.secret_place(source_id)).decode()
 
     def pseudonym(self, shop_id: str, value: str) -> str:
-        """An id made of personal data, the same each time, of which nobody without the master key can tell whose."""
+        """An id made of personal data, the same each time, of which nobody without the vault's keys can tell whose."""
         return self.blind_index(shop_id, "pseudonym", value).hex()[:PSEUDONYM_CHARS]
 
-    async def put(self, connection: Connection, items: Sequence[tuple[Key, str, Personal]]) -> None:
-        """Seals `(customer, event_id, personal)` items in the caller's transaction; a later value replaces one."""
-        if not items:
-            return
-        keys = sorted({key for key, _, _ in items})
-        opened = await self._data_keys(connection, keys)
+    async def put(
+        self, connection: Connection, items: Sequence[tuple[Key, str, Personal]], also: Sequence[Key] = ()
+    ) -> Mapping[Key, AESGCM]:
+        """Seals `(customer, event_id, personal)` items in the caller's transaction; a later value replaces one. Gives
+        the data keys of their customers, and of those `also` asked for: all at once, so that two transactions never
+        wait for each other in a circle."""
+        if not items and not also:
+            return {}
+        opened = await self.data_keys(connection, [*(key for key, _, _ in items), *also])
         rows: dict[tuple[str, str, str], tuple[bytes, bytes | None]] = {}
         for key, event_id, personal in items:
             for field, value in msgspec.structs.asdict(personal).items():
                 if value is not None:
-                    name = f"review_text:{event_id}" if field == "review_text" else field
-                    sealed = _seal(opened[key], value.encode(), _place(key, name))
+                    name = f"{field}:{event_id}" if field in OF_AN_EVENT else field
+                    sealed = seal(opened[key], value.encode(), place_of(key, name))
                     rows[*key, name] = (sealed, self.blind_index(key[0], field, value) if field in INDEXED else None)
-        columns = zip(*((*place, *sealed) for place, sealed in rows.items()), strict=True)
-        await connection.execute(PUT, *columns)
+        if rows:
+            await connection.execute(PUT, *zip(*((*place, *sealed) for place, sealed in rows.items()), strict=True))
+        return opened
 
     async def get(
-        self, connection: Connection, shop_id: str, customer_ids: Sequence[str], fields: Sequence[str]
+        self, connection: Connection, shop_id: str, customer_ids: Sequence[str], fields: Sequence[str] | None
     ) -> Mapping[str, dict[str, str]]:
-        """The named fields of the customers that have any: {customer_id: {field: value}}."""
+        """The named fields, or all, of the customers that have any: {customer_id: {field: value}}."""
         found: dict[str, dict[str, str]] = {}
         for customer_id, field, sealed, wrapped in await connection.fetch(GET, shop_id, customer_ids, fields):
             key = (shop_id, customer_id)
-            data_key = AESGCM(_open(self._master, wrapped, _place(key, "key")))
-            found.setdefault(customer_id, {})[field] = _open(data_key, sealed, _place(key, field)).decode()
+            found.setdefault(customer_id, {})[field] = open_(
+                self.unwrapped(key, wrapped), sealed, place_of(key, field)
+            ).decode()
         return found
 
     def blind_index(self, shop_id: str, field: str, value: str) -> bytes:
         """What finds a value without showing it."""
+        assert self._index_key is not None, "nothing is found before check() has taken the index key"
         return hmac.digest(self._index_key, "\x1f".join((shop_id, field, value.strip().lower())).encode(), sha256)
 
-    async def _data_keys(self, connection: Connection, keys: Sequence[Key]) -> dict[Key, AESGCM]:
-        shops, customers = [k[0] for k in keys], [k[1] for k in keys]
-        fresh = [_seal(self._master, os.urandom(KEY_BYTES), _place(key, "key")) for key in keys]
-        await connection.execute(MAKE_KEYS, shops, customers, fresh)
-        rows = await connection.fetch(LOAD_KEYS, shops, customers)
-        return {(s, c): AESGCM(_open(self._master, wrapped, _place((s, c), "key"))) for s, c, wrapped in rows}
+    async def data_keys(self, connection: Connection, customers: Sequence[Key]) -> dict[Key, AESGCM]:
+        """The customers' keys, made where there are none, in the caller's transaction."""
+        keys = sorted(set(customers))
+        shops, ids = [k[0] for k in keys], [k[1] for k in keys]
+        fresh = [self.masters.seal(os.urandom(KEY_BYTES), place_of(key, rotation.KEY)) for key in keys]
+        await connection.execute(MAKE_KEYS, shops, ids, fresh)
+        rows = await connection.fetch(LOAD_KEYS, shops, ids)
+        return {(s, c): self.unwrapped((s, c), wrapped) for s, c, wrapped in rows}
 
-
-def _place(key: Key, field: str) -> bytes:
-    return "\x1f".join((*key, field)).encode()
-
-
-def _seal(key: AESGCM, plain: bytes, place: bytes) -> bytes:
-    nonce = os.urandom(NONCE_BYTES)
-    return nonce + key.encrypt(nonce, plain, place)
-
-
-def _open(key: AESGCM, sealed: bytes, place: bytes) -> bytes:
-    return key.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], place)
+    def unwrapped(self, key: Key, wrapped: bytes) -> AESGCM:
+        """A customer's data key."""
+        return AESGCM(self.masters.open(wrapped, place_of(key, rotation.KEY)))

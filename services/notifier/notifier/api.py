@@ -27,6 +27,20 @@ class InboxItem(BaseModel):
     text: str | None
 
 
+class MessageOut(BaseModel):
+    """A message to one customer on any channel, and what became of it."""
+
+    message_key: str
+    channel: str
+    purpose: str
+    journey: str
+    step: str
+    status: str
+    requested_at: datetime
+    sent_at: datetime | None
+    reason: str | None
+
+
 class CountOut(BaseModel):
     """How many messages of a step on a channel came to a status."""
 
@@ -76,6 +90,17 @@ def router(pool: asyncpg.Pool, wording: Wording, shops: Mapping[str, Shop], sign
         page = Page.of(rows, limit, key=lambda row: (row.number,))
         return Page(items=[_item(row, wording, shop, signature) for row in page.items], next=page.next)
 
+    @routes.get("/customers/{customer_id}/messages")
+    async def messages(
+        caller: Reader, customer_id: PlainId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    ) -> Page[MessageOut]:
+        """Newest first, on every channel; empty for a customer who was never told anything."""
+        (before,) = decode_cursor(cursor, RowId) or (None,)
+        async with pool.acquire() as connection:
+            rows = await queries.of_customer(connection, caller.shop_id, customer_id, before, limit + 1)
+        page = Page.of(rows, limit, key=lambda row: (row.number,))
+        return Page(items=[_message(row) for row in page.items], next=page.next)
+
     @routes.get("/messages/stats")
     async def stats(caller: Reader) -> StatsOut:
         """Counts by journey, step, channel and status."""
@@ -97,6 +122,12 @@ def router(pool: asyncpg.Pool, wording: Wording, shops: Mapping[str, Shop], sign
         return Page.of([_kept(row) for row in rows], limit, key=lambda kept: (kept.id,))
 
     return routes
+
+
+def _message(row: queries.Sending) -> MessageOut:
+    told = row._asdict()
+    told.pop("number")
+    return MessageOut(**told)
 
 
 def _item(row: queries.Told, wording: Wording, shop: Shop, signature: str) -> InboxItem:

@@ -29,6 +29,28 @@ WHERE shop_id = $1 AND ($2::bigint IS NULL OR id < $2) ORDER BY id DESC LIMIT $3
 """
 
 
+# Newest first, on every channel; served by the primary key, which holds a customer's messages together.
+OF_CUSTOMER = """
+SELECT number, message_key, channel, purpose, journey, step, status, requested_at, sent_at, reason FROM messages
+WHERE shop_id = $1 AND customer_id = $2 AND ($3::bigint IS NULL OR number < $3) ORDER BY number DESC LIMIT $4
+"""
+
+
+class Sending(NamedTuple):
+    """What became of a message to somebody."""
+
+    number: int
+    message_key: str
+    channel: str
+    purpose: str
+    journey: str
+    step: str
+    status: str
+    requested_at: datetime
+    sent_at: datetime | None
+    reason: str | None
+
+
 class Told(NamedTuple):
     """A message in somebody's inbox, not rendered yet."""
 
@@ -80,3 +102,10 @@ async def stats(connection: Connection, shop_id: str) -> Sequence[Count]:
 async def mailbox(connection: Connection, shop_id: str, before: int | None, limit: int) -> Sequence[Kept]:
     """The shop's mailbox before an id, newest first."""
     return [Kept(*row) for row in await connection.fetch(MAILBOX, shop_id, before, limit)]
+
+
+async def of_customer(
+    connection: Connection, shop_id: str, customer_id: str, before: int | None, limit: int
+) -> Sequence[Sending]:
+    """The customer's messages before a number, newest first."""
+    return [Sending(*row) for row in await connection.fetch(OF_CUSTOMER, shop_id, customer_id, before, limit)]

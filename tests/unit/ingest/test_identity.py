@@ -112,7 +112,7 @@ def test_a_faulty_preset_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> Non
         identity_rules.load()
 
 
-NAMING = Naming(Vault(b"m" * 32), RULES, {"shop": Shop("shop", "Asia/Shanghai", "CNY", "zh-CN")})
+NAMING = Naming(Vault(b"m" * 32, index_key=b"i" * 32), RULES, {"shop": Shop("shop", "Asia/Shanghai", "CNY", "zh-CN")})
 
 
 def called(**names: str) -> str:

@@ -12,6 +12,7 @@ from common.clock import FrozenClock
 from common.shops import Shop
 from ingest.connectors.known import CONNECTORS
 from ingest.connectors.port import Delivery
+from ingest.deliveries import Raw
 from ingest.domain.accept import Accepted, Identity
 from ingest.flusher import Flusher
 from ingest.health import Health
@@ -37,7 +38,9 @@ class Written:
         self.letters: list[DeadLetter] = []
         self.counts: list[dict[str, int]] = []
 
-    async def submit(self, _accepted: Sequence[Accepted], letters: Sequence[DeadLetter]) -> set[EventKey]:
+    async def submit(
+        self, _accepted: Sequence[Accepted], letters: Sequence[DeadLetter], _raws: Sequence[Raw] = ()
+    ) -> set[EventKey]:
         self.letters += letters
         return set()
 
