@@ -4,9 +4,11 @@ from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from common import presets
 from common.house import House, Part
-from ingest import hooks, sources, sources_api
+from ingest import access_api, hooks, sources, sources_api
 from ingest.api import Intake, router
+from ingest.domain.review_topics import parse
 from ingest.flusher import LANES, Flusher
 from ingest.health import Health
 from ingest.tracking import add_tracking
@@ -24,13 +26,15 @@ async def open_service(house: House) -> AsyncIterator[Part]:
         async with pool.acquire() as connection:
             await vault.check(connection)
             await sources.check(connection, vault)
+        limits, keywords = house.limits, presets.load("ingest", house.shops, lambda text, _shop: parse(text))
         flusher = Flusher(pool, vault, house.clock, settings, house.bell)
-        intake = Intake(flusher, vault, house.clock, house.shops, settings.body_max_bytes)
+        intake = Intake(flusher, vault, house.clock, house.shops, keywords, limits, settings.body_max_bytes)
         health, held = Health(pool), sources.Sources(pool, vault)
-        road = hooks.Hooks(flusher, vault, held, health, house.clock, house.shops)
+        road = hooks.Hooks(flusher, vault, held, health, house.clock, house.shops, keywords, limits)
         routes = router(pool, intake, vault)
         add_tracking(routes, intake)
         routes.include_router(hooks.router(road))
         routes.include_router(sources_api.router(pool, vault, held, road, house.clock))
+        routes.include_router(access_api.router(pool))
         loops = (*[flusher.run] * LANES, health.run, *house.relays(pool, "ingest"))
         yield Part("ingest", pool, routes, loops, flusher.ready)

@@ -5,6 +5,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
 from hashlib import sha256
 from typing import Annotated, Literal, TypeVar, get_args
 
@@ -13,9 +14,10 @@ from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from msgspec import Struct
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from common.db.engine import Connection
+from common.web.limits import Limits
 from common.web.problems import Problem
 
 Scope = Literal["ingest", "read", "operate", "admin", "internal"]
@@ -40,6 +42,14 @@ CREATE TABLE IF NOT EXISTS access.api_keys (
 CREATE UNIQUE INDEX IF NOT EXISTS api_keys_by_id ON access.api_keys (key_id);
 """
 _ADD = "INSERT INTO access.api_keys (key_hash, key_id, shop_id, scopes) VALUES ($1, $2, $3, $4)"
+_LIST = """
+SELECT key_id, shop_id, scopes, created_at, revoked_at FROM access.api_keys
+WHERE ($1::text IS NULL OR shop_id = $1) ORDER BY created_at, key_id
+"""
+_REVOKE = """
+UPDATE access.api_keys SET revoked_at = now()
+WHERE key_id = $1 AND ($2::text IS NULL OR shop_id = $2) AND revoked_at IS NULL RETURNING shop_id
+"""
 _FIND = "SELECT shop_id, scopes, key_id FROM access.api_keys WHERE key_hash = $1 AND revoked_at IS NULL"  # by its key
 
 
@@ -58,6 +68,16 @@ class Caller(Struct, frozen=True):
 INTERNAL = Caller("*", frozenset(("internal",)), "internal")
 
 
+class KeyShown(BaseModel):
+    """What is known of a key."""
+
+    key_id: str
+    shop_id: str
+    scopes: list[str]
+    created_at: datetime
+    revoked_at: datetime | None
+
+
 async def create_key(connection: Connection, shop_id: str, scopes: Collection[str]) -> str:
     """A new key of the shop, told this once: only its hash is kept."""
     if not scopes or not SCOPES.issuperset(scopes):
@@ -68,6 +88,17 @@ async def create_key(connection: Connection, shop_id: str, scopes: Collection[st
     return key
 
 
+async def list_keys(connection: Connection, shop_id: str | None) -> list[KeyShown]:
+    """The keys of a shop, or of all; of a key there is nothing more to show."""
+    return [KeyShown(**dict(row)) for row in await connection.fetch(_LIST, shop_id)]
+
+
+async def revoke_key(connection: Connection, key_id: str, shop_id: str | None) -> str | None:
+    """Ends a key of the shop, or of any; gives its shop, or None where there is no such key that still is good."""
+    revoked: str | None = await connection.fetchval(_REVOKE, key_id, shop_id)
+    return revoked
+
+
 class KeyRing:
     """Finds callers by key and remembers them. Only hashes are compared, so timing tells nothing of a key."""
 
@@ -76,32 +107,56 @@ class KeyRing:
         pool: asyncpg.Pool,
         internal_key: SecretStr | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        limits: Limits | None = None,
     ) -> None:
-        self._pool = pool
+        self._pool, self._limits = pool, limits
         self._internal = _hash(internal_key.get_secret_value()) if internal_key is not None else b""
         self._monotonic = monotonic
         self._held: dict[bytes, tuple[Caller | None, float]] = {}  # and until when
 
-    async def caller(self, key: str) -> Caller | None:
-        """Who holds the key, or None."""
+    async def caller(self, key: str, address: str = "") -> Caller | None:
+        """Who holds the key, or None; counted as a request of the key's, or as a failure of the address's.
+
+        Raises a 429 beyond a limit. An address that was wrong too often is asked no more about in the database, but a
+        key that is remembered is good all the same: behind a proxy everybody has one address.
+        """
         digest = _hash(key)
         if hmac.compare_digest(digest, self._internal):
             return INTERNAL
-        if not KEY.fullmatch(key):
-            return None
         now_s = self._monotonic()
-        if digest in self._held:
-            caller, until_s = self._held[digest]
-            if now_s < until_s:
-                return caller
-            # One asks again; those who come meanwhile take the old answer, not a connection each.
-            self._held[digest] = (caller, now_s + MISS_S)
+        caller, until_s = self._held.get(digest, (None, 0.0))
+        if self._limits is not None and caller is None:
+            self._limits.addresses.check(address)
+        if now_s >= until_s and KEY.fullmatch(key):
+            if digest in self._held:  # one asks again; those who come meanwhile take the old answer
+                self._held[digest] = (caller, now_s + MISS_S)
+            caller = await self._find(digest, now_s)
+        if self._limits is not None:
+            if caller is None:
+                self._limits.addresses.charge(address)
+            else:
+                self._limits.keys.check(caller.key_id)
+                self._limits.keys.charge(caller.key_id)
+        return caller
+
+    async def _find(self, digest: bytes, now_s: float) -> Caller | None:
         row = await self._pool.fetchrow(_FIND, digest)
         caller = Caller(row["shop_id"], frozenset(row["scopes"]), row["key_id"]) if row is not None else None
         self._held[digest] = (caller, now_s + (HIT_S if caller is not None else MISS_S))
         if len(self._held) > HELD_MAX:
             del self._held[next(iter(self._held))]
         return caller
+
+    def forget(self, key_id: str) -> None:
+        """The key has been revoked; other processes may take it for up to HIT_S more."""
+        self._held = {
+            digest: held for digest, held in self._held.items() if held[0] is None or held[0].key_id != key_id
+        }
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from: the proxy's address, behind one."""
+    return request.client.host if request.client is not None else ""
 
 
 class Requires(SecurityBase):
@@ -116,7 +171,7 @@ class Requires(SecurityBase):
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         key = request.headers.get("x-api-key") or (token.strip() if scheme.lower() == "bearer" else "")
         ring: KeyRing = request.app.state.key_ring
-        caller = await ring.caller(key) if key else None
+        caller = await ring.caller(key, address_of(request)) if key else None
         if caller is None:
             fault = "This API key is unknown or revoked." if key else "Send it as `Authorization: Bearer <API key>`."
             raise Problem(401, "Unauthorized", fault, headers={"WWW-Authenticate": 'Bearer realm="regulars"'})
