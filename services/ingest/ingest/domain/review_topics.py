@@ -24,10 +24,21 @@ LATIN = "a-z0-9\u00df-\u024f"  # small letters with their accents, after case fo
 WORDS = re.compile(rf"[{LATIN}][{LATIN}' -]*\*?")  # what is looked for as words
 
 
-class Table(Struct, frozen=True):
-    """For each topic a pattern that finds any of its keywords."""
+class Keyword(Struct, frozen=True, order=True):
+    """`text` is looked for first, which is quick; where it is a word, `pattern` then sees whether it stands alone."""
 
-    patterns: tuple[tuple[ReviewTopic, re.Pattern[str]], ...] = ()
+    text: str
+    pattern: str = ""
+
+    def is_in(self, plain: str) -> bool:
+        """Whether it is in the text."""
+        return self.text in plain and (not self.pattern or re.search(self.pattern, plain) is not None)
+
+
+class Table(Struct, frozen=True):
+    """For each topic its keywords, in an order of their own."""
+
+    keywords: tuple[tuple[ReviewTopic, tuple[Keyword, ...]], ...] = ()
 
 
 NO_KEYWORDS = Table()
@@ -35,8 +46,7 @@ NO_KEYWORDS = Table()
 
 def table(keywords: Mapping[ReviewTopic, Collection[str]]) -> Table:
     """The table of these keywords; which order they are in makes no difference."""
-    found = ((topic, "|".join(sorted(_pattern(word) for word in keywords.get(topic, ())))) for topic in TOPICS)
-    return Table(tuple((topic, re.compile(any_of)) for topic, any_of in found if any_of))
+    return Table(tuple((topic, tuple(sorted(map(_keyword, keywords.get(topic, ()))))) for topic in TOPICS))
 
 
 def topics_of(text: str, keywords: Table) -> tuple[ReviewTopic, ...]:
@@ -44,7 +54,8 @@ def topics_of(text: str, keywords: Table) -> tuple[ReviewTopic, ...]:
     plain = _plain(text)
     if not plain.strip():
         return ()
-    return tuple(topic for topic, pattern in keywords.patterns if pattern.search(plain)) or (OTHER,)
+    found = (topic for topic, words in keywords.keywords if any(word.is_in(plain) for word in words))
+    return tuple(found) or (OTHER,)
 
 
 def parse(text: str) -> Table | tuple[Rejection, ...]:
@@ -80,12 +91,12 @@ def _is_sound(word: object) -> bool:
     return "*" not in word or WORDS.fullmatch(_plain(word).strip()) is not None
 
 
-def _pattern(word: str) -> str:
+def _keyword(word: str) -> Keyword:
     plain = _plain(word).strip()
     if not WORDS.fullmatch(plain):
-        return re.escape(plain)
-    end = "" if plain.endswith("*") else rf"(?![{LATIN}])"
-    return rf"(?<![{LATIN}]){re.escape(plain.removesuffix('*'))}{end}"
+        return Keyword(plain)
+    text = plain.removesuffix("*")
+    return Keyword(text, rf"(?<![{LATIN}]){re.escape(text)}" + ("" if text != plain else rf"(?![{LATIN}])"))
 
 
 def _plain(text: str) -> str:
