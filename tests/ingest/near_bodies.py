@@ -23,6 +23,7 @@ PAYLOADS = Path(os.environ.get("REGULARS_PAYLOADS", ROOT.parent / "shared" / "pa
 SAMPLES_MAX = 40  # of one platform
 DEPTH_MAX = 5
 TEXTS_MAX = 300  # of one connector's own
+TOPIC = re.compile(r"[a-z_]+[/.][a-z_]+")
 WORD = re.compile(r"[\w./:-]{1,40}")
 
 # What breaks readers of bodies: numbers and times at the edge, texts that look like something else, what nobody writes.
@@ -36,6 +37,27 @@ ODD = (
 )  # fmt: skip
 # Real shapes, for the connectors whose types do not say all of it; written by hand.
 SHAPES: Mapping[str, tuple[Any, ...]] = {
+    "shopify": (
+        {
+            "id": 5001, "name": "#1001", "cart_token": "t1", "currency": "CNY", "total_price": "29.35", "test": False,
+            "created_at": "2026-03-22T19:28:02+08:00", "updated_at": "2026-03-22T19:30:00+08:00",
+            "processed_at": "2026-03-22T19:28:02+08:00", "cancelled_at": None, "financial_status": "paid",
+            "fulfillment_status": None, "email": "jane@example.com", "phone": None,
+            "customer": {"id": 71, "email": "jane@example.com", "first_name": "Jane", "phone": "+8613800138000"},
+            "line_items": [{"id": 1, "product_id": 93, "variant_id": 94, "name": "Tea", "quantity": 2, "price": "6.00"}],
+            "refunds": [{"id": 9, "order_id": 5001, "transactions": [{"id": 3, "kind": "refund", "amount": "10.00"}]}],
+            "fulfillments": [{"id": 8, "order_id": 5001, "status": "success", "tracking_company": "SF"}],
+        },
+        {
+            "id": "t1", "token": "t1", "created_at": "2026-03-22T11:28:02Z", "updated_at": "2026-03-22T11:28:02Z",
+            "line_items": [{"id": 1, "product_id": 93, "variant_id": 94, "name": "Tea", "quantity": 2, "price": "6.00"}],
+        },
+        {
+            "id": 71, "email": "jane@example.com", "phone": None, "created_at": "2026-03-22T19:28:02+08:00",
+            "updated_at": "2026-03-22T19:28:02+08:00", "first_name": "Jane",
+            "email_marketing_consent": {"state": "subscribed", "consent_updated_at": "2026-03-22T19:28:02+08:00"},
+        },
+    ),
     "woocommerce": (
         {
             "id": 727, "status": "processing", "currency": "CNY", "total": "29.35", "customer_id": 12,
@@ -90,7 +112,9 @@ def deliveries(kind: str) -> st.SearchStrategy[Delivery]:
     near = _changed(kind).map(_json) if _samples(kind) else typed
     # Not `one_of`, which takes alternatives apart and each of them once.
     bodies = st.sampled_from((near, near, near, typed, far, st.binary(max_size=120))).flatmap(lambda chosen: chosen)
-    headers = st.fixed_dictionaries({}, optional=dict.fromkeys(CONNECTORS[kind].heeds, _texts(kind).map(_header)))
+    names = {name: _texts(kind).map(_header) for name in CONNECTORS[kind].heeds}
+    topics = {name: _topics(kind) for name in names if "topic" in name}
+    headers = st.fixed_dictionaries(topics, optional={name: made for name, made in names.items() if name not in topics})
     asked = st.dictionaries(st.sampled_from(("order", "customer", "city", "x")), _texts(kind).map(_whole), max_size=4)
     query = st.sampled_from((st.just(QUERY), st.just(QUERY), asked)).flatmap(lambda chosen: chosen)
     return st.builds(Delivery, bodies, headers, query)
@@ -171,6 +195,13 @@ def _words(kind: str) -> tuple[str, ...]:
 @cache
 def _texts(kind: str) -> st.SearchStrategy[str]:
     return st.one_of(st.sampled_from(_words(kind) or ODD), st.sampled_from(ODD), st.text(max_size=20))
+
+
+def _topics(kind: str) -> st.SearchStrategy[str]:
+    """Mostly such as the connector knows: orders/paid, order.updated."""
+    known = [word for word in _words(kind) if TOPIC.fullmatch(word)] or ["order.updated"]
+    chosen = st.sampled_from((st.sampled_from(known),) * 4 + (_texts(kind).map(_header),))
+    return chosen.flatmap(lambda made: made)
 
 
 @cache

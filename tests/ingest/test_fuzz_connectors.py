@@ -30,7 +30,7 @@ from ingest import hooks, sources
 from ingest.connectors.known import CONNECTORS
 from ingest.connectors.port import Delivery
 from tests.ingest.conftest import Ingest, Keys, open_ingest
-from tests.ingest.near_bodies import deliveries, in_a_form
+from tests.ingest.near_bodies import SHAPES, deliveries, in_a_form
 
 EXAMPLES = int(os.environ.get("REGULARS_FUZZ_EXAMPLES", "500"))
 AT_ONCE = 100  # bodies searched for, then sent
@@ -62,9 +62,9 @@ SIGNERS: Mapping[str, Callable[[bytes], tuple[bytes, dict[str, str]]]] = {
     "kuaidi100": lambda body: (in_a_form("kuaidi100", body, sign=digest_of(body).upper()), {}),
     "kdniao": _kdniao,
     "aftership": lambda body: (body, {"aftership-hmac-sha256": mac_of(body)}),
+    "shopify": lambda body: (body, {"x-shopify-hmac-sha256": mac_of(body)}),
     "woocommerce": lambda body: (body, {"x-wc-webhook-signature": mac_of(body)}),
 }
-DEFAULT_HEADERS = {"woocommerce": {"x-wc-webhook-topic": "order.updated"}}
 
 
 @pytest.fixture
@@ -109,16 +109,16 @@ async def test_no_delivery_brings_the_door_down(here: Ingest, keys: Keys, kind: 
             if sent % UNSIGNED_SHARE == 0:
                 await answered(here, kind, door, delivery, signed=False)
     assert statuses[200] >= 0.9 * sum(statuses.values()), statuses  # taken, ignored or kept: the others say no more
-    outcomes = await here.pool.fetchrow("SELECT (SELECT count(*) FROM outbox WHERE key <> '') AS events")
-    assert outcomes is not None
-    assert outcomes["events"] > 0, "the search never got to an event"
+    events = await here.pool.fetchval("SELECT count(*) FROM outbox WHERE key <> ''")
+    letters = await here.pool.fetchval("SELECT count(*) FROM dead_letters")
+    assert events > 0 if kind in SHAPES else events + letters > 0, "the search never got past the first look"
 
 
 async def answered(here: Ingest, kind: str, door: str, delivery: Delivery, *, signed: bool) -> int:
     """The status; never one that says that we failed."""
     body, signature = SIGNERS[kind](delivery.body) if kind in SIGNERS and signed else (delivery.body, {})
-    given_headers = DEFAULT_HEADERS.get(kind, {}) | dict(delivery.headers)
-    headers = [(name.encode(), value.encode("latin-1")) for name, value in (given_headers | signature).items()]
+    given_headers = {**delivery.headers, **signature}
+    headers = [(name.encode(), value.encode("latin-1")) for name, value in given_headers.items()]
     answer = await here.client.post(f"{door}?{urlencode(delivery.query)}", content=body, headers=headers)
     assert answer.status_code < FAULT, f"{answer.status_code} for {delivery!r}: {answer.text}"
     return answer.status_code
