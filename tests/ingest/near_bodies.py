@@ -44,13 +44,13 @@ SHAPES: Mapping[str, tuple[Any, ...]] = {
             "processed_at": "2026-03-22T19:28:02+08:00", "cancelled_at": None, "financial_status": "paid",
             "fulfillment_status": None, "email": "jane@example.com", "phone": None,
             "customer": {"id": 71, "email": "jane@example.com", "first_name": "Jane", "phone": "+8613800138000"},
-            "line_items": [{"id": 1, "product_id": 93, "variant_id": 94, "name": "Tea", "quantity": 2, "price": "6.00"}],
+            "line_items": [{"id": 1, "product_id": 93, "variant_id": 94, "name": "Tea", "quantity": 2, "price": 6}],
             "refunds": [{"id": 9, "order_id": 5001, "transactions": [{"id": 3, "kind": "refund", "amount": "10.00"}]}],
             "fulfillments": [{"id": 8, "order_id": 5001, "status": "success", "tracking_company": "SF"}],
         },
         {
             "id": "t1", "token": "t1", "created_at": "2026-03-22T11:28:02Z", "updated_at": "2026-03-22T11:28:02Z",
-            "line_items": [{"id": 1, "product_id": 93, "variant_id": 94, "name": "Tea", "quantity": 2, "price": "6.00"}],
+            "line_items": [{"id": 1, "product_id": 93, "variant_id": 94, "name": "Tea", "quantity": 2, "price": 6}],
         },
         {
             "id": 71, "email": "jane@example.com", "phone": None, "created_at": "2026-03-22T19:28:02+08:00",
