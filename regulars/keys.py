@@ -10,7 +10,8 @@ from common.db.migrate import migrate
 from common.settings import load_settings
 from common.shops import load_shops
 from common.web import audit
-from common.web.auth import create_key, list_keys, revoke_key
+from common.web.auth import create_key
+from ingest.access import list_keys, revoke_key
 from regulars.home import Home, admin_of
 from regulars.services import NAMES
 

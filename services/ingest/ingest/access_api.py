@@ -9,10 +9,11 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from common.web import audit
-from common.web.auth import Caller, KeyRing, KeyShown, create_key, list_keys, requires, revoke_key
+from common.web.auth import Caller, KeyRing, create_key, requires
 from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, PlainId, RowId, decode_cursor
 from common.web.problems import Problem
 from ingest import queries
+from ingest.access import KeyShown, list_keys, revoke_key
 
 Admin = Annotated[Caller, Depends(requires("admin"))]
 

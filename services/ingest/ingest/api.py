@@ -182,6 +182,8 @@ def router(pool: asyncpg.Pool, intake: Intake, vault: Vault) -> APIRouter:
 
 
 def _is_historic(request: Request) -> bool:
+    if not request.scope["query_string"]:  # as nearly always
+        return False
     said = request.query_params.get("historic", "false").lower()
     if said not in YES_OR_NO:
         raise Problem(422, "Invalid request", f"$.historic: expected true or false, got {said[:20]!r}", "$.historic")

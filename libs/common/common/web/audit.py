@@ -8,34 +8,19 @@ from common.db.engine import Connection
 from common.web.auth import Caller
 
 # What is noted: whatever gives, takes or uses a right, or changes who somebody is.
+# fmt: off
 Action = Literal[
-    "key.made",
-    "key.revoked",
-    "source.made",
-    "source.removed",
-    "source.rotated",
-    "delivery.replayed",
-    "letters.replayed",
-    "deliveries.reprocessed",
-    "import.begun",
-    "people.merged",
-    "people.split",
-    "person.exported",
-    "person.erased",
-    "vault.rotated",
+    "key.made", "key.revoked", "source.made", "source.removed", "source.rotated", "delivery.replayed",
+    "letters.replayed", "deliveries.reprocessed", "import.begun", "people.merged", "people.split", "person.exported",
+    "person.erased", "vault.rotated",
 ]
+# fmt: on
 EVERY_SHOP = "*"
 
 AUDIT_DDL = """
 CREATE TABLE IF NOT EXISTS access.audit (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    at timestamptz NOT NULL DEFAULT now(),
-    shop_id text NOT NULL,
-    who text NOT NULL,
-    action text NOT NULL,
-    target text NOT NULL,
-    request_id text NOT NULL
-);
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(), shop_id text NOT NULL,
+    who text NOT NULL, action text NOT NULL, target text NOT NULL, request_id text NOT NULL);
 CREATE INDEX IF NOT EXISTS audit_of_a_shop ON access.audit (shop_id, id);
 """
 _NOTE = "INSERT INTO access.audit (shop_id, who, action, target, request_id) VALUES ($1, $2, $3, $4, $5)"

@@ -5,7 +5,6 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime
 from hashlib import sha256
 from typing import Annotated, Literal, TypeVar, get_args
 
@@ -14,7 +13,7 @@ from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from msgspec import Struct
-from pydantic import BaseModel, SecretStr
+from pydantic import SecretStr
 
 from common.db.engine import Connection
 from common.web.limits import Limits
@@ -42,14 +41,6 @@ CREATE TABLE IF NOT EXISTS access.api_keys (
 CREATE UNIQUE INDEX IF NOT EXISTS api_keys_by_id ON access.api_keys (key_id);
 """
 _ADD = "INSERT INTO access.api_keys (key_hash, key_id, shop_id, scopes) VALUES ($1, $2, $3, $4)"
-_LIST = """
-SELECT key_id, shop_id, scopes, created_at, revoked_at FROM access.api_keys
-WHERE ($1::text IS NULL OR shop_id = $1) ORDER BY created_at, key_id
-"""
-_REVOKE = """
-UPDATE access.api_keys SET revoked_at = now()
-WHERE key_id = $1 AND ($2::text IS NULL OR shop_id = $2) AND revoked_at IS NULL RETURNING shop_id
-"""
 _FIND = "SELECT shop_id, scopes, key_id FROM access.api_keys WHERE key_hash = $1 AND revoked_at IS NULL"  # by its key
 
 
@@ -68,16 +59,6 @@ class Caller(Struct, frozen=True):
 INTERNAL = Caller("*", frozenset(("internal",)), "internal")
 
 
-class KeyShown(BaseModel):
-    """What is known of a key."""
-
-    key_id: str
-    shop_id: str
-    scopes: list[str]
-    created_at: datetime
-    revoked_at: datetime | None
-
-
 async def create_key(connection: Connection, shop_id: str, scopes: Collection[str]) -> str:
     """A new key of the shop, told this once: only its hash is kept."""
     if not scopes or not SCOPES.issuperset(scopes):
@@ -86,17 +67,6 @@ async def create_key(connection: Connection, shop_id: str, scopes: Collection[st
     key = f"rk_{key_id}_{secrets.token_urlsafe(SECRET_BYTES)}"
     await connection.execute(_ADD, _hash(key), key_id, shop_id, sorted(set(scopes)))
     return key
-
-
-async def list_keys(connection: Connection, shop_id: str | None) -> list[KeyShown]:
-    """The keys of a shop, or of all; of a key there is nothing more to show."""
-    return [KeyShown(**dict(row)) for row in await connection.fetch(_LIST, shop_id)]
-
-
-async def revoke_key(connection: Connection, key_id: str, shop_id: str | None) -> str | None:
-    """Ends a key of the shop, or of any; gives its shop, or None where there is no such key that still is good."""
-    revoked: str | None = await connection.fetchval(_REVOKE, key_id, shop_id)
-    return revoked
 
 
 class KeyRing:
