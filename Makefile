@@ -7,6 +7,7 @@
 PYTHON ?= python3
 WORKERS ?= 2
 OLIST ?= data/olist
+FUZZ ?= 20000
 ARGS ?=
 
 VENV := .venv
@@ -52,6 +53,10 @@ check: static ## format, lint, types, tidy, laws and unit tests: seconds
 .PHONY: test
 test: static ## everything that check does, and all tests on real servers
 	$(PY) -m pytest -n $(WORKERS) --durations=10 $(ARGS)
+
+.PHONY: nightly
+nightly: $(DEV) ## what takes longer than anybody waits for: 20,000 bodies for every connector; FUZZ=100000
+	REGULARS_FUZZ_EXAMPLES=$(FUZZ) $(PY) -m pytest -n $(WORKERS) tests/ingest/test_fuzz_connectors.py $(ARGS)
 
 .PHONY: bench
 bench: $(RUNTIME) ## measure this machine: throughput and latency of the whole road

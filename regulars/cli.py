@@ -39,10 +39,12 @@ connections = typer.Typer(help="A shop's connections to platforms.", no_args_is_
 people = typer.Typer(help="Who is who among a shop's customers; the system must be running.", no_args_is_help=True)
 personal = typer.Typer(help="A person's own data: shown whole, or forgotten.", no_args_is_help=True)
 master = typer.Typer(help="The vault's master key.", no_args_is_help=True)
+acts = typer.Typer(help="Who did what: keys, sources, replays, people.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 app.add_typer(people, name="customers")
 app.add_typer(personal, name="privacy")
 app.add_typer(master, name="vault")
+app.add_typer(acts, name="audit")
 app.add_typer(connections, name="sources")
 app.add_typer(letters, name="dead-letters")
 
@@ -237,6 +239,40 @@ def create_key(
     from regulars.keys import create as verb
 
     _run(verb, folder, shop, scope.split(","))
+
+
+OnlyShop = Annotated[str | None, typer.Option("--shop", help="Only this shop's.")]
+
+
+@keys.command("list")
+def list_keys(shop: OnlyShop = None, folder: Folder = DEFAULT_FOLDER) -> None:
+    """Which keys there are, what they may do, and whether they are good."""
+    from regulars.keys import show
+
+    _run(show, Home(folder), shop)
+
+
+@keys.command("revoke")
+def revoke_key(
+    key_id: Annotated[str, typer.Argument(help="Its id: the eight characters behind rk_.")],
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """End a key for good."""
+    from regulars.keys import revoke
+
+    _run(revoke, Home(folder), key_id)
+
+
+@acts.command("list")
+def list_acts(
+    shop: OnlyShop = None,
+    limit: Annotated[int, typer.Option(help="The last so many.", min=1, max=100_000)] = 100,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Who made, revoked, rotated, replayed, merged, exported or erased what, and when."""
+    from regulars.audit import show
+
+    _run(show, Home(folder), shop, limit)
 
 
 OfShop = Annotated[str, typer.Option("--shop", help="The shop it is for.")]

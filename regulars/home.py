@@ -18,6 +18,7 @@ from msgspec import json as mjson
 from common.db.migrate import migrate
 from common.house import House, build_house
 from common.settings import Settings, load_settings
+from common.web import audit
 from common.web.auth import create_key
 from regulars.embedded_postgres import EmbeddedPostgres, FolderInUse, kept
 from regulars.kafka_broker import KafkaCluster
@@ -100,7 +101,9 @@ class Home:
         try:
             if name in known and await _is_known(connection, known[name]):
                 return known[name]
-            known[name] = await create_key(connection, shop_id, OWNER_SCOPES)
+            async with connection.transaction():
+                known[name] = await create_key(connection, shop_id, OWNER_SCOPES)
+                await audit.note(connection, audit.command(shop_id), "key.made", known[name].split("_")[1])
         finally:
             await connection.close()
         write_closed(self._secrets, json.dumps(known, indent=2).encode())

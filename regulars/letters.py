@@ -11,6 +11,7 @@ from common.bus import dead_letters
 from common.clock import parse_clock
 from common.contracts.topics import TOPICS
 from common.settings import Settings
+from common.web import audit
 from ingest.flusher import EDGE_HISTORIC, EDGE_SEGMENT
 from ingest.hooks import LETTERS as OF_HOOKS
 from ingest.tracking import OUTCOME
@@ -58,6 +59,8 @@ async def replay(home: Home, service: Name, ids: list[int] | None) -> int:
         connection = await _as_service(admin_of(settings), service)
         now = parse_clock(settings.clock).now()
         try:
+            which = ",".join(map(str, ids)) if ids else "all"
+            await audit.note(connection, audit.command(), "letters.replayed", f"{service}: {which}")
             if service == "ingest":
                 told = await _send_again(connection, home, settings, ids, now)
             else:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from common.clock import parse_clock
 from common.shops import load_shops
+from common.web import audit
 from ingest import sources
 from ingest.vault import Vault
 from regulars.home import Home, admin_of
@@ -31,8 +32,9 @@ async def add(
     rest: sources.Rest | None = None,
 ) -> None:
     """Makes a source and prints where the platform is to send; a secret of ours is printed this once."""
-    async with _opened(home, shop) as (connection, vault, now):
+    async with _opened(home, shop) as (connection, vault, now), connection.transaction():
         told = await sources.add(connection, vault, now, shop, kind, name, dict(map(_option, options)), secret, rest)
+        await audit.note(connection, audit.command(shop), "source.made", told.source_id)
     _print(told)
     if told.secret is None and secret is None:
         console.out(f"{kind} makes the secret. Until it is given, all deliveries are refused:", highlight=False)
@@ -41,9 +43,11 @@ async def add(
 
 async def rotate(home: Home, shop: str, source_id: str, secret: str | None, old_valid_hours: int) -> None:
     """Gives a source another secret; the one before stays good for a while."""
-    async with _opened(home, shop) as (connection, vault, now):
+    async with _opened(home, shop) as (connection, vault, now), connection.transaction():
         old_valid = timedelta(hours=old_valid_hours)
         told = await sources.rotate(connection, vault, now, shop, source_id, secret, old_valid)
+        if told is not None:
+            await audit.note(connection, audit.command(shop), "source.rotated", source_id)
     if told is None:
         raise ValueError(f"the shop {shop!r} has no source {source_id!r}")
     _print(told)

@@ -103,6 +103,12 @@ ENGINEERS = Board(
                     per_second("regulars_relay_published_rows_total", "service"),
                     "ops",
                 ),
+                graph(
+                    "Oldest row not in Kafka yet",
+                    "How long it has been waiting; 0 when none waits, and where PostgreSQL is the bus.",
+                    largest("regulars_relay_oldest_unpublished_seconds", "service"),
+                    "s",
+                ),
             ),
         ),
         (
@@ -119,6 +125,12 @@ ENGINEERS = Board(
                     "What 1 in 100 exceeds.",
                     quantile(f"regulars_http_request_seconds{ASKED}", 99, "method", "route"),
                     "s",
+                ),
+                graph(
+                    "Over a limit",
+                    "Answered 429, a second, by limit: of a key, of a source, of an address that is wrong too often.",
+                    per_second("regulars_http_limited_requests_total", "limit"),
+                    "reqps",
                 ),
                 graph(
                     "Share that fails",

@@ -57,7 +57,8 @@ def number(title: str, what: str, counter: str) -> Panel:
 def per_second(counter: str, *by: str) -> Query:
     """A counter's growth, for what a machine does."""
     labels = ", ".join(by)
-    return Query(" ".join("{{" + label + "}}" for label in by), f"sum by ({labels}) (rate({counter}[{RATE}]))")
+    summed = f"sum by ({labels})" if by else "sum"
+    return Query(" ".join("{{" + label + "}}" for label in by), f"{summed} (rate({counter}[{RATE}]))")
 
 
 def per_minute(counter: str, *by: str) -> Query:

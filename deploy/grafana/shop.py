@@ -77,9 +77,9 @@ SHOP = Board(
                     stacked=True,
                 ),
                 graph(
-                    "Refused, by reason",
-                    "A minute. GET /v1/events/refused says which field of which event.",
-                    per_minute("regulars_ingest_rejections_total", "reason"),
+                    "Refused, by door and reason",
+                    "A minute. `regulars dead-letters list` says which field of which event; nothing of it is lost.",
+                    per_minute("regulars_ingest_rejections_total", "connector", "reason"),
                     stacked=True,
                 ),
                 graph(
@@ -100,21 +100,21 @@ SHOP = Board(
             "What platforms send",
             (
                 graph(
-                    "Events of webhooks",
-                    "A minute, by platform. Trackers send a whole track again each time: most of it are duplicates.",
-                    per_minute("regulars_ingest_hook_events_total", "connector", "outcome"),
-                    stacked=True,
-                ),
-                graph(
-                    "Kept, since it could not be converted",
-                    "A minute. `regulars dead-letters list` says why; nothing of it is lost.",
-                    per_minute("regulars_ingest_hook_rejections_total", "connector", "reason"),
+                    "Events by door",
+                    "A minute. Trackers send a whole track again each time: most of it are duplicates.",
+                    per_minute(EVENTS, "connector", "outcome"),
                     stacked=True,
                 ),
                 graph(
                     "Wrong signatures",
                     "A minute. A secret that was changed at one side alone, or somebody who tries.",
                     per_minute("regulars_ingest_hook_signature_failures_total", "connector"),
+                    stacked=True,
+                ),
+                graph(
+                    "Sent too long ago",
+                    "A minute. Rightly signed, but out of its time: somebody repeats an old call, or a clock is wrong.",
+                    per_minute("regulars_ingest_hook_stale_total", "connector"),
                     stacked=True,
                 ),
                 graph(
@@ -145,6 +145,22 @@ SHOP = Board(
                     "Since the platform furthest behind was last asked in full.",
                     largest("regulars_ingest_poll_lag_seconds", "job"),
                     "s",
+                ),
+            ),
+        ),
+        (
+            "People",
+            (
+                graph(
+                    "Two who turned out to be one",
+                    "A minute. A jump is worth a look: a name that many share joins strangers.",
+                    per_minute("regulars_ingest_merges_total"),
+                ),
+                graph(
+                    "Names of two people",
+                    "A minute, by the kind of name; who they belong to was left as it was.",
+                    per_minute("regulars_ingest_identity_conflicts_total", "kind"),
+                    stacked=True,
                 ),
             ),
         ),

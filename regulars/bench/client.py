@@ -15,14 +15,16 @@ from typing import NamedTuple
 RECEIVE_BYTES = 262_144
 STALLED_S = 30.0
 LENGTH = re.compile(rb"content-length: (\d+)")
-ACCEPTED = b"HTTP/1.1 202 "
+TAKEN = (b"HTTP/1.1 202 ", b"HTTP/1.1 200 ")  # events; and as platforms want it said
 
 
 class Run(NamedTuple):
-    """What became of the requests: seconds from first to last, and of each, sorted."""
+    """What became of the requests: seconds from first to last, and of each, sorted. Those of an offer are reckoned from
+    the moment (`due`, seconds since 1970) that each was to be sent."""
 
     seconds: float
     latencies_s: list[float]
+    due: Sequence[float] = ()
 
     def percentile_ms(self, part: float) -> float:
         """The latency that `part` (0 to 1) of the requests did not exceed."""
@@ -52,7 +54,7 @@ class _Connection:
         self.socket.sendall(request)
 
     def answered(self) -> bool:
-        """Reads what has come; whether it is the whole answer. Raises when that is not 202."""
+        """Reads what has come; whether it is the whole answer. Raises when that is a refusal."""
         part = self.socket.recv(RECEIVE_BYTES)
         if not part:
             raise ConnectionError("the server has hung up")
@@ -63,7 +65,7 @@ class _Connection:
         length = LENGTH.search(head)
         if length is None or len(body) < int(length[1]):
             return False
-        if not self.received.startswith(ACCEPTED):
+        if not self.received.startswith(TAKEN):
             raise RuntimeError(f"not accepted: {self.received[:500]!r}")
         self.received = b""
         return True
@@ -100,26 +102,28 @@ def post(port: int, requests: Sequence[bytes], connections: int) -> Run:
         return Run(perf_counter() - began, sorted(latencies))
 
 
-def offer(port: int, requests: Sequence[bytes], rate: float, connections: int) -> list[float]:
-    """Posts `rate` requests a second, whatever becomes of those before: gives the moment (seconds since 1970) that
-    each was due to be sent. One that finds no connection free waits, and its time runs."""
+def offer(port: int, requests: Sequence[bytes], rate: float, connections: int) -> Run:
+    """Posts `rate` requests a second, whatever becomes of those before. One that finds no connection free waits, and
+    its time runs."""
     due: list[float] = []
+    latencies: list[float] = []
     with _connected(port, connections) as (selector, made):
         free = deque(made)  # by turns: the server hangs up on a connection that is silent for some seconds
         began, began_at = perf_counter(), time()
-        answered = 0
-        while answered < len(requests):
+        while len(latencies) < len(requests):
             sent = len(due)
             pause_s = began + sent / rate - perf_counter() if free and sent < len(requests) else STALLED_S
             if pause_s <= 0:
                 due.append(began_at + sent / rate)
-                free.popleft().send(requests[sent])
+                connection = free.popleft()
+                connection.send(requests[sent])
+                connection.sent_at = began + sent / rate
                 continue
             ready = selector.select(pause_s)
             if not ready and pause_s == STALLED_S:
                 raise TimeoutError(f"no answer in {STALLED_S} s")
             for key, _ in ready:
                 if key.data.answered():
-                    answered += 1
+                    latencies.append(perf_counter() - key.data.sent_at)
                     free.append(key.data)
-    return due
+        return Run(perf_counter() - began, sorted(latencies), due)

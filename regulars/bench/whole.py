@@ -163,18 +163,18 @@ async def _latency(stage: Stage, form: str, system: System) -> list[Figure]:
     """p50 and p99 of event to message."""
     bodies = as_sent.bodies(LATENCY_SEED, stage.amount(OFFERED_PER_S * (WARM_UP_S + OFFERED_S)))
     requests = [request(body, system.key) for body in bodies]
-    due = await asyncio.to_thread(offer, system.port, requests, OFFERED_PER_S, OFFER_CONNECTIONS)
+    offered = await asyncio.to_thread(offer, system.port, requests, OFFERED_PER_S, OFFER_CONNECTIONS)
     if not await drained(system.database.dsn, STUCK_S):
         raise TimeoutError(f"not all is decided after {STUCK_S} s")
     sent_at = {
         event["data"]["order_id"]: at
-        for event, at in zip(map(msgspec.json.decode, bodies), due, strict=True)
+        for event, at in zip(map(msgspec.json.decode, bodies), offered.due, strict=True)
         if event["type"] == ENTERED_ON
     }
     delivered_at: dict[str, float] = dict(map(tuple, await system.admin.fetch(DELIVERED, JOURNEY)))
     if delivered_at.keys() != sent_at.keys():
         raise RuntimeError(f"{len(sent_at)} orders, messages about {len(delivered_at)}")
-    warm = min(due) + (0 if stage.quick else WARM_UP_S)
+    warm = min(offered.due) + (0 if stage.quick else WARM_UP_S)
     took = sorted(delivered_at[order] - at for order, at in sent_at.items() if at >= warm)
     commits = await _commits_s(system.admin)
     what = f"event to delivered in-app message at {OFFERED_PER_S} events/s; ceiling: three durable commits in a row"

@@ -89,9 +89,11 @@ def test_offered_at_a_rate_whatever_the_answers_take(server: Server) -> None:
 
     port, heard = server(slowly)
     before, began = time(), perf_counter()
-    due = offer(port, REQUESTS, rate=200, connections=2)  # two connections can do only 20 a second
+    run = offer(port, REQUESTS, rate=200, connections=2)  # two connections can do only 20 a second
+    due = run.due
     assert perf_counter() - began > len(REQUESTS) / 2 * 0.1
     assert sorted(heard) == sorted(REQUESTS)
     gaps = [later - earlier for earlier, later in pairwise(due)]
     assert gaps == pytest.approx([1 / 200] * len(gaps), rel=0.01)  # due by the rate, not by what was free
     assert due[0] >= before
+    assert run.percentile_ms(1.0) > 1_000  # the last waited for a connection, and its time ran

@@ -68,10 +68,11 @@ def settings_for(database: str, **more: Any) -> Settings:
 @asynccontextmanager
 async def open_ingest(settings: Settings) -> AsyncIterator[Ingest]:
     """Ingest with its loops running, for as long as the context lasts."""
-    async with open_service(House(settings, RealClock(), SHOPS)) as part, asyncio.TaskGroup() as tasks:
+    house = House(settings, RealClock(), SHOPS)
+    async with open_service(house) as part, asyncio.TaskGroup() as tasks:
         loops = [tasks.create_task(_forever(loop)) for loop in part.loops]
         app = create_app("test", [part.router], {part.name: part.ready}, settings.body_max_bytes)
-        app.state.key_ring = KeyRing(part.pool, settings.internal_key)
+        app.state.key_ring = KeyRing(part.pool, settings.internal_key, limits=house.limits)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
             flusher = part.ready.__self__ if isinstance(part.ready, MethodType) else None
             assert isinstance(flusher, Flusher)

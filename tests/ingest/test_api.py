@@ -177,8 +177,8 @@ async def test_what_is_counted(settings: Settings, keys: Keys) -> None:
 
     def counts() -> list[float]:
         return [
-            *(counted("regulars_ingest_events_total", outcome=outcome) for outcome in outcomes),
-            *(counted("regulars_ingest_rejections_total", reason=reason) for reason in reasons),
+            *(counted("regulars_ingest_events_total", connector="api", outcome=outcome) for outcome in outcomes),
+            *(counted("regulars_ingest_rejections_total", connector="api", reason=reason) for reason in reasons),
         ]
 
     async with open_ingest(settings) as (_, client, _):
@@ -186,7 +186,7 @@ async def test_what_is_counted(settings: Settings, keys: Keys) -> None:
         await client.post("/v1/events", json=batch, headers=keys["sender"])
         assert [now - then for now, then in zip(counts(), before, strict=True)] == [2, 1, 6, 1, 1, 1, 1, 2]
         told = (await client.get("/metrics")).text
-        assert 'regulars_ingest_rejections_total{reason="bad_time"}' in told
+        assert 'regulars_ingest_rejections_total{connector="api",reason="bad_time"}' in told
         assert 'regulars_http_requests_total{method="POST",route="/v1/events",status="202"}' in told
 
 

@@ -116,12 +116,12 @@ async def test_a_whole_track_again_gives_nothing_new(here: Ingest, keys: Keys) -
 
 async def test_the_same_delivery_many_times_at_once(here: Ingest, keys: Keys) -> None:
     source_id = await source(here, keys, "kuaidi100")
-    before = counted(metrics.HOOK_EVENTS, "kuaidi100", "accepted")
+    before = counted(metrics.INGEST_EVENTS, "kuaidi100", "accepted")
     async with asyncio.TaskGroup() as tasks:
         for _ in range(10):
             tasks.create_task(call(here, source_id, "kuaidi100", track(TRACK), query=QUERY))
     assert len(await rows_of(here.pool)) == 4
-    assert counted(metrics.HOOK_EVENTS, "kuaidi100", "accepted") == before + 4
+    assert counted(metrics.INGEST_EVENTS, "kuaidi100", "accepted") == before + 4
 
 
 KDNIAO = [
@@ -217,10 +217,10 @@ async def test_what_cannot_be_converted_is_kept_sealed_and_can_be_sent_again(
     here: Ingest, keys: Keys, admin: asyncpg.Connection
 ) -> None:
     source_id = await source(here, keys, "kuaidi100")
-    before = counted(metrics.HOOK_REJECTIONS, "kuaidi100", "no_customer")
+    before = counted(metrics.INGEST_REJECTIONS, "kuaidi100", "no_customer")
     answer = await call(here, source_id, "kuaidi100", track(TRACK), query={"customer": "c1"})
     assert answer.status_code == 200  # it is kept: the platform could only send the same again
-    assert counted(metrics.HOOK_REJECTIONS, "kuaidi100", "no_customer") == before + 1
+    assert counted(metrics.INGEST_REJECTIONS, "kuaidi100", "no_customer") == before + 1
     letter = await admin.fetchrow("SELECT * FROM ingest.dead_letters")
     assert letter is not None
     assert (letter["topic"], letter["shop_id"], letter["path"]) == (f"hooks/{source_id}", "shop", "$.query.order")

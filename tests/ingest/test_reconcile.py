@@ -20,9 +20,11 @@ import pytest
 from common.bus.bell import Bell
 from common.db.engine import open_pool
 from common.settings import Settings
+from common.web.limits import Limits
 from common.web.problems import unavailable
 from ingest import sources
 from ingest.connectors.port import Delivery
+from ingest.domain.review_topics import NO_KEYWORDS
 from ingest.flusher import LANES, Flusher
 from ingest.health import Health
 from ingest.hooks import Hooks, Taken
@@ -60,7 +62,8 @@ class Stage:
         self.pool, self.platform, self.clock, self.vault = pool, platform, SetClock(), Vault(MASTER_KEY)
         self.flusher, self.client, self.slept = flusher, client, list[float]()
         self.sources = Sources(pool, self.vault)
-        self.hooks = Hooks(flusher, self.vault, self.sources, Health(pool), self.clock, SHOPS)
+        keywords, limits = dict.fromkeys(SHOPS, NO_KEYWORDS), Limits(Settings(_env_file=None))
+        self.hooks = Hooks(flusher, self.vault, self.sources, Health(pool), self.clock, SHOPS, keywords, limits)
         self.source_id = ""
 
     async def add(self) -> None:

@@ -121,7 +121,8 @@ async def test_bad_messages_cost_the_others_nothing(settings: Settings, keys: Ke
     names = ("accepted", "duplicate", "rejected")
 
     def counts() -> list[float]:
-        outcomes = [REGISTRY.get_sample_value("regulars_ingest_events_total", {"outcome": name}) for name in names]
+        events = "regulars_ingest_events_total"
+        outcomes = [REGISTRY.get_sample_value(events, {"connector": "segment", "outcome": name}) for name in names]
         labels = {"connector": "segment", "kind": "group"}
         ignored = REGISTRY.get_sample_value("regulars_ingest_ignored_messages_total", labels)
         return [value or 0 for value in (*outcomes, ignored)]

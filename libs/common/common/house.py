@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar
 
 import asyncpg
@@ -28,9 +29,10 @@ from common.retry import is_stopped
 from common.service import Service
 from common.settings import Settings, SettingsError, load_settings
 from common.shops import Shop, load_shops
-from common.telemetry import logs
+from common.telemetry import logs, metrics
 from common.web.app import create_app
 from common.web.auth import KeyRing
+from common.web.limits import Limits
 
 S = TypeVar("S")
 Loop = Callable[[], Coroutine[Any, Any, None]]
@@ -57,6 +59,11 @@ class House:
     shops: Mapping[str, Shop]
     bell: Bell = field(default_factory=Bell)
 
+    @cached_property
+    def limits(self) -> Limits:
+        """Of all requests to this process."""
+        return Limits(self.settings)
+
     def pool(self, service: str) -> AbstractAsyncContextManager[asyncpg.Pool]:
         """A pool of connections under the service's role."""
         return open_pool(self.settings, service)
@@ -74,6 +81,7 @@ class House:
 
     def relays(self, pool: asyncpg.Pool, owner: str, reads: tuple[Topic, ...] = ()) -> tuple[Loop, ...]:
         """The loop that carries a service's outbox to Kafka; the PostgreSQL bus needs none."""
+        metrics.RELAY_OLDEST.labels(owner)  # 0: there a row is published by its commit
         if not self.settings.kafka:
             return ()
         owned = [topic for topic in TOPICS if topic.owner == owner]
@@ -115,7 +123,7 @@ async def running(house: House, openers: Sequence[Opener], title: str) -> AsyncI
             ready={part.name: part.ready for part in parts},
             body_max_bytes=settings.body_max_bytes,
         )
-        app.state.key_ring = KeyRing(parts[0].pool, settings.internal_key)
+        app.state.key_ring = KeyRing(parts[0].pool, settings.internal_key, limits=house.limits)
         server = _Server(
             uvicorn.Config(
                 app,

@@ -54,6 +54,13 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", min_length=1, description="address to listen on")
     port: int = Field(default=8000, ge=0, le=65_535, description="port to listen on; 0 takes a free one")
     body_max_bytes: int = Field(default=8_000_000, ge=1_000, le=1_000_000_000, description="largest request body")
+    rate_per_s: float = Field(
+        default=0, ge=0, le=1_000_000, description="requests and events of one API key or source; 0: no limit"
+    )
+    rate_burst: int = Field(default=10_000, ge=1, le=10_000_000, description="of them at once, after a pause")
+    failures_per_s: int = Field(
+        default=50, ge=0, le=100_000, description="unknown keys and wrong signatures of one address; 0: no limit"
+    )
     ingest_url: str = Field(
         default="http://127.0.0.1:8000", pattern=r"^https?://[^\s/]+$", description="where notifier asks the vault"
     )

@@ -16,11 +16,14 @@ from common.shops import Shop
 from common.telemetry import metrics
 from common.web.app import direct
 from common.web.auth import INTERNAL, Caller, requires
+from common.web.limits import Limits
 from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, PlainId, RowId, decode_cursor
 from common.web.problems import Problem, unavailable
 from ingest import queries, store
-from ingest.connectors import cloudevents
+from ingest.connectors import cloudevents, segment
+from ingest.counting import OUTCOMES, reason_of, start_counting
 from ingest.domain.accept import Accepted, accept
+from ingest.domain.review_topics import Table
 from ingest.domain.split import Unreadable, split, unpack
 from ingest.flusher import EDGE, EDGE_HISTORIC, Away, Flusher, Full
 from ingest.vault import Vault
@@ -32,8 +35,7 @@ UNREADABLE = {
     "too_large": (413, "Request too large"),
     "unsupported": (415, "Unsupported media type"),
 }
-# Paths of refusals that are a class of their own in the metrics; all other paths lead into one of the event's fields.
-REASONS = {"$": "malformed", "$.type": "unknown_type", "$.time": "bad_time", "$.shopid": "unknown_shop"}
+API, CLOUDEVENTS = "api", "cloudevents"  # doors, as the metrics name them; the others are named by their connector
 
 IS_HISTORIC = {
     "parameters": [{"name": "historic", "in": "query", "schema": {"type": "boolean", "default": False}}],
@@ -54,18 +56,34 @@ class Contacts(BaseModel):
 class Intake:
     """What one request brings, from its bytes to the answer for each event."""
 
-    def __init__(self, flusher: Flusher, vault: Vault, clock: Clock, shops: Mapping[str, Shop], body_max: int) -> None:
+    def __init__(
+        self,
+        flusher: Flusher,
+        vault: Vault,
+        clock: Clock,
+        shops: Mapping[str, Shop],
+        keywords: Mapping[str, Table],
+        limits: Limits,
+        body_max: int,
+    ) -> None:
         self._flusher, self._vault, self._clock, self._shops, self._body_max = flusher, vault, clock, shops, body_max
+        self._keywords, self._limits = keywords, limits
+        for connector in (API, CLOUDEVENTS, segment.SOURCE):
+            start_counting(connector)
 
-    async def take(self, body: bytes, headers: Mapping[str, str], shop_id: str, historic: bool) -> Response:
+    async def take(self, body: bytes, headers: Mapping[str, str], caller: Caller, historic: bool) -> Response:
         """Answers when everything that is taken, and everything refused, is durable."""
+        shop_id = caller.shop_id
         shop = self.shop(shop_id)
         unpacked = self.unpacked(body, headers)
-        if cloudevents.is_cloud_event(headers):
+        connector = CLOUDEVENTS if cloudevents.is_cloud_event(headers) else API
+        if connector == CLOUDEVENTS:
             sent = or_problem(cloudevents.read(unpacked, headers, MAX_EVENTS_IN_REQUEST))
         else:
             sent = or_problem(split(unpacked, headers.get("content-type", ""), MAX_EVENTS_IN_REQUEST))
-        outcomes = [accept(each, shop_id, shop.currency, self._clock.now(), historic) for each in sent.events]
+        self.charge(caller, len(sent.events))
+        now, keywords = self._clock.now(), self._keywords[shop_id]
+        outcomes = [accept(each, shop_id, shop.currency, now, historic, keywords) for each in sent.events]
         accepted = [o for o in outcomes if isinstance(o, Accepted)]
         door = EDGE_HISTORIC if historic else EDGE
         letters = [
@@ -73,7 +91,7 @@ class Intake:
             for each, outcome in zip(sent.events, outcomes, strict=True)
             if isinstance(outcome, Rejection)
         ]
-        return _answer(outcomes, await self.write(accepted, letters), sent.single)
+        return _answer(connector, outcomes, await self.write(connector, accepted, letters), sent.single)
 
     def shop(self, shop_id: str) -> Shop:
         """The shop that a key is for; a problem for one that was taken away."""
@@ -81,6 +99,15 @@ class Intake:
         if shop is None:
             raise Problem(403, "Unknown shop", f"the key's shop {shop_id!r} is not among the shops of this system")
         return shop
+
+    def keywords(self, shop_id: str) -> Table:
+        """What the shop sorts its reviews by."""
+        return self._keywords[shop_id]
+
+    def charge(self, caller: Caller, events: int) -> None:
+        """Counts a request's events towards its key's limit; the first is the request itself, counted at the door."""
+        if events > 1:
+            self._limits.keys.charge(caller.key_id, events - 1)
 
     def now(self) -> datetime:
         """The time, of the house's clock."""
@@ -94,7 +121,9 @@ class Intake:
         """What was refused at a door, sealed; sent to the same door again once it is mended."""
         return DeadLetter(door, f"{shop_id}/", self._vault.seal_letter(body), rejection)
 
-    async def write(self, accepted: Sequence[Accepted], letters: Sequence[DeadLetter]) -> set[store.EventKey]:
+    async def write(
+        self, connector: str, accepted: Sequence[Accepted], letters: Sequence[DeadLetter]
+    ) -> set[store.EventKey]:
         """Returns when all is durable, with the keys of those events that were new; a 503 when that cannot be."""
         try:
             fresh = await self._flusher.submit(accepted, letters)
@@ -103,7 +132,7 @@ class Intake:
         except Away as away:
             raise unavailable(str(away)) from away
         for letter in letters:
-            metrics.INGEST_REJECTIONS.labels(REASONS.get(letter.rejection.path, "invalid_field")).inc()
+            metrics.INGEST_REJECTIONS.labels(connector, reason_of(letter.rejection)).inc()
         return fresh
 
 
@@ -125,7 +154,7 @@ def router(pool: asyncpg.Pool, intake: Intake, vault: Vault) -> APIRouter:
         historic = _is_historic(request)
         if historic and not caller.may("operate"):
             raise Problem(403, "Forbidden", "an import (historic=true) needs the scope 'operate'")
-        return await intake.take(await request.body(), request.headers, caller.shop_id, historic)
+        return await intake.take(await request.body(), request.headers, caller, historic)
 
     @routes.get("/v1/events/refused", tags=["ingest"])
     async def get_refused(
@@ -153,6 +182,8 @@ def router(pool: asyncpg.Pool, intake: Intake, vault: Vault) -> APIRouter:
 
 
 def _is_historic(request: Request) -> bool:
+    if not request.scope["query_string"]:  # as nearly always
+        return False
     said = request.query_params.get("historic", "false").lower()
     if said not in YES_OR_NO:
         raise Problem(422, "Invalid request", f"$.historic: expected true or false, got {said[:20]!r}", "$.historic")
@@ -166,13 +197,16 @@ def or_problem(value: T | Unreadable) -> T:
     return value
 
 
-def _answer(outcomes: Sequence[Accepted | Rejection], fresh: set[store.EventKey], single: bool) -> Response:
+def _answer(
+    connector: str, outcomes: Sequence[Accepted | Rejection], fresh: set[store.EventKey], single: bool
+) -> Response:
     results = [_result(number, outcome, fresh) for number, outcome in enumerate(outcomes)]
-    counts = dict.fromkeys(("accepted", "duplicate", "rejected"), 0)
+    counts = dict.fromkeys(OUTCOMES, 0)
     for result in results:
         counts[str(result["status"])] += 1
     for status, count in counts.items():
-        metrics.INGEST_EVENTS.labels(status).inc(count)
+        if count:
+            metrics.INGEST_EVENTS.labels(connector, status).inc(count)
     if single:
         outcome = outcomes[0]
         if isinstance(outcome, Rejection):

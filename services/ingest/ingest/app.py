@@ -6,10 +6,22 @@ from datetime import timedelta
 
 import httpx
 
+from common import presets
 from common.house import House, Part
-from ingest import hooks, identity_rules, orders_api, people_api, privacy_api, reprocess, sources, sources_api
+from ingest import (
+    access_api,
+    hooks,
+    identity_rules,
+    orders_api,
+    people_api,
+    privacy_api,
+    reprocess,
+    sources,
+    sources_api,
+)
 from ingest.api import Intake, router
 from ingest.deliveries import Housekeeping
+from ingest.domain.review_topics import parse
 from ingest.erasure import Eraser
 from ingest.feeds.run import Feeds
 from ingest.flusher import LANES, Flusher
@@ -35,14 +47,15 @@ async def open_service(house: House) -> AsyncIterator[Part]:
             await vault.check(connection)
         naming = Naming(vault, identity_rules.load(), house.shops)
         whose = Whose(naming)
+        limits, keywords = house.limits, presets.load("ingest", house.shops, lambda text, _shop: parse(text))
         flusher = Flusher(pool, vault, house.clock, settings, house.bell, People(naming), whose)
-        intake = Intake(flusher, vault, house.clock, house.shops, settings.body_max_bytes)
+        intake = Intake(flusher, vault, house.clock, house.shops, keywords, limits, settings.body_max_bytes)
         health, held = Health(pool), sources.Sources(pool, vault)
         eraser = Eraser(pool, vault, whose, house.clock, house.bell)
         privacy = Privacy(pool, vault, whose, eraser, house.clock)
         housekeeping = Housekeeping(pool, house.clock, settings.raw_days)
         keeps_raw = settings.raw_days > 0
-        road = hooks.Hooks(flusher, vault, held, health, house.clock, house.shops, privacy, keeps_raw)
+        road = hooks.Hooks(flusher, vault, held, health, house.clock, house.shops, keywords, limits, privacy, keeps_raw)
         routes = router(pool, intake, vault)
         add_tracking(routes, intake)
         routes.include_router(hooks.router(road))
@@ -52,6 +65,7 @@ async def open_service(house: House) -> AsyncIterator[Part]:
         routes.include_router(reprocess.router(reprocess.Reprocess(pool, vault, held, road)))
         routes.include_router(reconcile_api.router(pool, vault, house.clock))
         routes.include_router(orders_api.router(pool))
+        routes.include_router(access_api.router(pool))
         pause = timedelta(seconds=settings.reconcile_s)
         reconciler = Reconciler(pool, vault, held.find, road, house.clock, client, pause)
         forgetting, feeds = Forgetting(pool, house.clock), Feeds(pool, held, road, house.clock)

@@ -18,21 +18,22 @@ from common.clock import Clock
 from common.contracts.envelope import Rejection
 from common.shops import Shop
 from common.telemetry import metrics
+from common.web.auth import address_of
+from common.web.limits import Limits
 from common.web.problems import Problem, unavailable
 from ingest import store
 from ingest.connectors.known import CONNECTORS
-from ingest.connectors.port import NO_CUSTOMER, Converted, Delivery, Ignored, PrivacyRequest
+from ingest.connectors.port import Converted, Delivery, Ignored, PrivacyRequest
+from ingest.counting import OUTCOMES, reason_of, start_counting
 from ingest.deliveries import Raw
 from ingest.domain.accept import Accepted, Identity, accept
+from ingest.domain.review_topics import Table
 from ingest.flusher import Away, Flusher, Full
 from ingest.health import Health
 from ingest.sources import Source, Sources
 from ingest.vault import Vault
 
 LETTERS = "hooks/"  # before the source's id: the topic that a delivery's dead letter stands under
-# Paths of refusals that are a class of their own in the metrics; all others lead into one of the body's fields.
-REASONS = {"$": "malformed", "$.type": "unknown_type", "$.time": "bad_time", "$.subject": "bad_customer"}
-OUTCOMES = ("accepted", "duplicate", "rejected")
 UNASKED = Rejection(
     "$", "asks for somebody's personal data, which nobody here looks after yet: replay it once one does"
 )
@@ -76,23 +77,27 @@ class Hooks:
         health: Health,
         clock: Clock,
         shops: Mapping[str, Shop],
+        keywords: Mapping[str, Table],
+        limits: Limits,
         privacy: Privacy | None = None,
         keeps_raw: bool = False,
     ) -> None:
         self._flusher, self._vault, self._sources, self._health = flusher, vault, sources, health
-        self._clock, self._shops, self._privacy = clock, shops, privacy
-        self._keeps_raw = keeps_raw
-        for kind in CONNECTORS:  # at 0 from the start: of a series that begins at 1 nobody sees the first
+        self._clock, self._shops, self._keywords, self._limits = clock, shops, keywords, limits
+        self._privacy, self._keeps_raw = privacy, keeps_raw
+        for kind in CONNECTORS:
+            start_counting(kind)
             metrics.HOOK_SIGNATURE_FAILURES.labels(kind)
-            for outcome in OUTCOMES:
-                metrics.HOOK_EVENTS.labels(kind, outcome)
-            for reason in (*REASONS.values(), "no_customer", "invalid_field"):
-                metrics.HOOK_REJECTIONS.labels(kind, reason)
+            metrics.HOOK_STALE.labels(kind)
 
     async def receive(self, source_id: str, request: Request) -> Response:
         """A platform's call; answered as the platform wants it when all of it is durable."""
+        address = address_of(request)
+        if not self._sources.holds(source_id):
+            self._limits.addresses.check(address)
         source = await self._sources.find(source_id)
         if source is None:
+            self._limits.addresses.charge(address)
             raise Problem(404, responses[404], "There is no such source.")
         connector, now = source.connector, self._clock.now()
         headers = {name: value for name in connector.heeds if (value := request.headers.get(name)) is not None}
@@ -103,7 +108,15 @@ class Hooks:
             if not any(signed) and not connector.may_be_unsigned(delivery, source.origin.options):
                 metrics.HOOK_SIGNATURE_FAILURES.labels(connector.kind).inc()
                 self._health.count(source_id, now, signature_failures=1)
+                self._limits.addresses.check(address)
+                self._limits.addresses.charge(address)
                 raise Problem(401, responses[401], "The signature is not that of any secret of this source.")
+            self._limits.sources.check(source_id)
+            self._limits.sources.charge(source_id)
+            sent_at = connector.sent_at(delivery)
+            if sent_at is not None and abs(now - sent_at) > connector.within:
+                metrics.HOOK_STALE.labels(connector.kind).inc()
+                raise Problem(401, responses[401], f"This was sent more than {connector.within} from now.")
             await self.take(source, delivery)
         answer = connector.answer(delivery, now)
         return Response(answer.body, answer.status, media_type=answer.media_type)
@@ -148,7 +161,8 @@ class Hooks:
         if isinstance(outcome, Ignored):
             return Read(ignored=True)
         converted = Converted((), (outcome,)) if isinstance(outcome, Rejection) else outcome
-        decided = [accept(each, shop.shop_id, shop.currency, now, historic=False) for each in converted.events]
+        keywords = self._keywords[shop.shop_id]
+        decided = [accept(each, shop.shop_id, shop.currency, now, False, keywords) for each in converted.events]
         accepted = tuple(each for each in decided if isinstance(each, Accepted))
         rejections = (*converted.rejections, *(each for each in decided if isinstance(each, Rejection)))
         if converted.requests and self._privacy is None:
@@ -178,12 +192,9 @@ class Hooks:
     def _tell(self, kind: str, taken: Taken) -> None:
         counts = (taken.accepted, taken.repeated, len(taken.rejections))
         for outcome, count in zip(OUTCOMES, counts, strict=True):
-            metrics.INGEST_EVENTS.labels(outcome).inc(count)
-            metrics.HOOK_EVENTS.labels(kind, outcome).inc(count)
+            metrics.INGEST_EVENTS.labels(kind, outcome).inc(count)
         for rejection in taken.rejections:
-            unknown = rejection.reason.startswith(NO_CUSTOMER)
-            reason = "no_customer" if unknown else REASONS.get(rejection.path, "invalid_field")
-            metrics.HOOK_REJECTIONS.labels(kind, reason).inc()
+            metrics.INGEST_REJECTIONS.labels(kind, reason_of(rejection)).inc()
 
 
 def router(hooks: Hooks) -> APIRouter:

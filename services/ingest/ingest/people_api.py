@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from common.contracts.envelope import Data, Event
 from common.contracts.ingest import CustomerMerged, CustomerSplit
 from common.ids import derived_id
+from common.web import audit
 from common.web.auth import Caller, Reader, requires
 from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, PlainId, Text, decode_cursor
 from common.web.problems import Problem
@@ -148,7 +149,9 @@ def _add_commands(routes: APIRouter, pool: asyncpg.Pool, intake: Intake, vault: 
             gone = next(iter(await people_store.family(connection, caller.shop_id, customer_id)))
         if gone in family:
             raise Problem(409, responses[409], "The two are one person already.", path="$.into")
-        await intake.write([_operated(intake, caller.shop_id, customer_id, CustomerMerged(said.into))], [])
+        await intake.write(OPERATOR, [_operated(intake, caller.shop_id, customer_id, CustomerMerged(said.into))], [])
+        async with pool.acquire() as connection:
+            await audit.note(connection, caller, "people.merged", f"{customer_id} into {said.into}")
         return Merged(customer_id=gone, into=next(iter(family)))
 
     @routes.post("/v1/customers/{customer_id}/split")
@@ -159,11 +162,12 @@ def _add_commands(routes: APIRouter, pool: asyncpg.Pool, intake: Intake, vault: 
         if out_of == customer_id:
             raise Problem(409, responses[409], "This id was not merged into another.")
         operated = _operated(intake, caller.shop_id, customer_id, CustomerSplit(out_of))
-        await intake.write([operated], [])
+        await intake.write(OPERATOR, [operated], [])
         async with pool.acquire() as connection:
             sealed = vault.seal_letter(said.reason.encode())
             since = operated.event.received_at
             await people_queries.give_reason(connection, caller.shop_id, customer_id, since, sealed)
+            await audit.note(connection, caller, "people.split", f"{customer_id} out of {out_of}")
         return Split(customer_id=customer_id, out_of=out_of)
 
 

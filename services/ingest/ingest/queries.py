@@ -12,6 +12,13 @@ WHERE shop_id = $1 AND id > $2 ORDER BY id LIMIT $3
 """
 
 
+# Newest first; of all shops without one. Served by audit_of_a_shop, or by the primary key.
+AUDIT = """
+SELECT id, at, shop_id, who, action, target, request_id FROM access.audit
+WHERE ($1::text IS NULL OR shop_id = $1) AND ($2::bigint IS NULL OR id < $2) ORDER BY id DESC LIMIT $3
+"""
+
+
 class Refused(BaseModel):
     """A refused event, without what was in it."""
 

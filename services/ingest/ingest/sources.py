@@ -141,6 +141,10 @@ class Sources:
         self._pool, self._vault, self._monotonic = pool, vault, monotonic
         self._held: dict[str, tuple[Source, float]] = {}  # and until when
 
+    def holds(self, source_id: str) -> bool:
+        """Whether there was such a source when it was last looked for."""
+        return source_id in self._held
+
     async def find(self, source_id: str) -> Source | None:
         """The source, or None where there is none of this id."""
         held, until_s = self._held.get(source_id, (None, 0.0))

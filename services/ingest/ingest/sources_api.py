@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from common.clock import Clock
+from common.web import audit
 from common.web.auth import Caller, requires
 from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, PlainId, Text, decode_cursor
 from common.web.problems import Problem
@@ -57,8 +58,8 @@ def router(pool: asyncpg.Pool, vault: Vault, held: Sources, hooks: Hooks, clock:
     async def post_source(new: NewSource, caller: Operator) -> Told:
         """Makes a source: `path`, behind this system's public address, is what the platform is pointed at."""
         try:
-            async with pool.acquire() as connection:
-                return await sources.add(
+            async with pool.acquire() as connection, connection.transaction():
+                made = await sources.add(
                     connection,
                     vault,
                     clock.now(),
@@ -69,6 +70,8 @@ def router(pool: asyncpg.Pool, vault: Vault, held: Sources, hooks: Hooks, clock:
                     new.secret,
                     new.rest,
                 )
+                await audit.note(connection, caller, "source.made", made.source_id)
+                return made
         except Refused as refused:
             raise _problem(refused) from None
 
@@ -85,10 +88,12 @@ def router(pool: asyncpg.Pool, vault: Vault, held: Sources, hooks: Hooks, clock:
         """Gives the source another secret."""
         old_valid = timedelta(hours=new.old_valid_hours)
         try:
-            async with pool.acquire() as connection:
+            async with pool.acquire() as connection, connection.transaction():
                 told = await sources.rotate(
                     connection, vault, clock.now(), caller.shop_id, source_id, new.secret, old_valid
                 )
+                if told is not None:
+                    await audit.note(connection, caller, "source.rotated", source_id)
         except Refused as refused:
             raise _problem(refused) from None
         held.forget(source_id)
@@ -113,6 +118,8 @@ def router(pool: asyncpg.Pool, vault: Vault, held: Sources, hooks: Hooks, clock:
             delivery = _DELIVERY.decode(await request.body())
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise Problem(400, "Malformed request", "no delivery as dead letters hold them", path="$") from None
+        async with pool.acquire() as connection:
+            await audit.note(connection, caller, "delivery.replayed", source_id)
         taken = await hooks.take(source, delivery, keep=False)
         if taken.rejections:
             raise Problem(422, "Delivery rejected", taken.rejections[0].reason, path=taken.rejections[0].path)

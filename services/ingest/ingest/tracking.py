@@ -16,7 +16,7 @@ from common.bus.dead_letters import DeadLetter
 from common.contracts.envelope import Rejection
 from common.telemetry import metrics
 from common.web.app import INTERNAL_SERVER_ERROR, direct
-from common.web.auth import Caller, KeyRing, requires
+from common.web.auth import Caller, KeyRing, address_of, requires
 from common.web.problems import Problem, problem_of
 from ingest import store
 from ingest.api import MAX_EVENTS_IN_REQUEST, Intake, or_problem
@@ -66,6 +66,7 @@ async def _take(intake: Intake, request: Request) -> Response:
     body = intake.unpacked(await request.body(), request.headers)
     parcel = or_problem(segment.opened(body, kind, intake.now(), MAX_EVENTS_IN_REQUEST))
     caller = await _caller(request, parcel.write_key)
+    intake.charge(caller, len(parcel.messages))
     currency = intake.shop(caller.shop_id).currency
     told: list[list[Accepted]] = []
     letters: list[DeadLetter] = []
@@ -79,7 +80,8 @@ async def _take(intake: Intake, request: Request) -> Response:
                 ignored[made.kind] += 1
             case _:
                 told.append(made)
-    fresh = await intake.write([event for events in told for event in events], letters) if told or letters else set()
+    accepted = [event for events in told for event in events]
+    fresh = await intake.write(segment.SOURCE, accepted, letters) if accepted or letters else set()
     return _answer(told, fresh, len(letters), ignored)
 
 
@@ -90,7 +92,7 @@ def _events(intake: Intake, message: bytes, shop_id: str, currency: str) -> list
         return made
     accepted = []
     for event in made:
-        outcome = accept(event, shop_id, currency, intake.now(), historic=False)
+        outcome = accept(event, shop_id, currency, intake.now(), historic=False, keywords=intake.keywords(shop_id))
         if isinstance(outcome, Rejection):
             return outcome
         accepted.append(outcome)
@@ -101,12 +103,12 @@ def _answer(
     told: list[list[Accepted]], fresh: set[store.EventKey], rejected: int, ignored: Mapping[str, int]
 ) -> Response:
     outcomes = dict.fromkeys(OUTCOMES, 0) | {"rejected": rejected, "ignored": sum(ignored.values())}
-    metrics.INGEST_EVENTS.labels("rejected").inc(rejected)
+    metrics.INGEST_EVENTS.labels(segment.SOURCE, "rejected").inc(rejected)
     for events in told:
         new = {store.key_of(each.event) for each in events} & fresh
         fresh -= new  # the same message twice in one request is new once
-        metrics.INGEST_EVENTS.labels("accepted").inc(len(new))
-        metrics.INGEST_EVENTS.labels("duplicate").inc(len(events) - len(new))
+        metrics.INGEST_EVENTS.labels(segment.SOURCE, "accepted").inc(len(new))
+        metrics.INGEST_EVENTS.labels(segment.SOURCE, "duplicate").inc(len(events) - len(new))
         outcomes["accepted" if new else "duplicate"] += 1
     for kind, count in ignored.items():
         metrics.INGEST_IGNORED.labels(segment.SOURCE, kind).inc(count)
@@ -118,7 +120,7 @@ async def _caller(request: Request, write_key: str) -> Caller:
     """By the first of the keys sent that is one of ours; a client sends one, two of them send it twice."""
     ring: KeyRing = request.app.state.key_ring
     for key in (_basic_user(request.headers.get("authorization", "")), write_key):
-        caller = await ring.caller(key) if key else None
+        caller = await ring.caller(key, address_of(request)) if key else None
         if caller is not None:
             if not caller.may("ingest"):
                 raise Problem(403, "Forbidden", f"The API key {caller.key_id} lacks the scope 'ingest'.")

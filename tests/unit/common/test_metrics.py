@@ -7,12 +7,13 @@ from prometheus_client import Counter, Gauge, Histogram
 from common.telemetry import metrics
 
 CATALOGUE = {name: metric for name, metric in vars(metrics).items() if isinstance(metric, Counter | Gauge | Histogram)}
-LABELS = {"connector", "kind", "route", "method", "status", "outcome", "reason", "service", "topic", "channel", "type"}
+LABELS = {"connector", "kind", "limit", "route", "method", "status", "outcome", "reason", "service", "topic", "channel"}
+LABELS |= {"type"}
 PARTS = "http|ingest|road|relay|notifier"
 
 
 def test_every_name_tells_part_thing_and_unit() -> None:
-    assert len(CATALOGUE) == 29
+    assert len(CATALOGUE) == 32
     for metric in CATALOGUE.values():
         name = next(iter(metric.describe())).name + ("_total" if isinstance(metric, Counter) else "")
         unit = "total" if isinstance(metric, Counter) else "seconds|events"

@@ -9,11 +9,14 @@ import pytest
 
 from common.bus.dead_letters import DeadLetter
 from common.clock import FrozenClock
+from common.settings import Settings
 from common.shops import Shop
+from common.web.limits import Limits
 from ingest.connectors.known import CONNECTORS
 from ingest.connectors.port import Delivery
 from ingest.deliveries import Raw
 from ingest.domain.accept import Accepted, Identity
+from ingest.domain.review_topics import NO_KEYWORDS
 from ingest.flusher import Flusher
 from ingest.health import Health
 from ingest.hooks import Hooks, Privacy
@@ -65,8 +68,17 @@ class Asked:
 
 def hooks(written: Written, privacy: Privacy | None) -> Hooks:
     shops = {"shop": Shop("shop", "Asia/Shanghai", "CNY", "zh-CN")}
+    limits = Limits(Settings(_env_file=None))
     return Hooks(
-        cast(Flusher, written), VAULT, cast(Sources, None), cast(Health, written), FrozenClock(NOW), shops, privacy
+        cast(Flusher, written),
+        VAULT,
+        cast(Sources, None),
+        cast(Health, written),
+        FrozenClock(NOW),
+        shops,
+        {"shop": NO_KEYWORDS},
+        limits,
+        privacy,
     )
 
 

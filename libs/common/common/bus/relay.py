@@ -6,7 +6,9 @@ time (advisory lock); a second one would do no harm.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
+from time import monotonic
 
 import asyncpg
 import structlog
@@ -43,6 +45,9 @@ class Relay:
     ) -> None:
         self._service, self._pool, self._bell, self._topics, self._settings = service, pool, bell, topics, settings
         metrics.RELAY_ROWS.labels(service)  # at zero from the start: an alert on its rate then sees a relay stand
+        self._waiting_since_s: float | None = None  # the oldest row that is not in Kafka yet
+        self._more_waits = False  # than one reading took
+        metrics.RELAY_OLDEST.labels(service).set_function(self._waited_s)
 
     async def run(self) -> None:
         """Runs until cancelled. With the broker or database away it tries again; the outbox keeps everything."""
@@ -53,6 +58,8 @@ class Relay:
                 async with self._pool.acquire() as connection:
                     while not await connection.fetchval(LEAD):  # noqa: ASYNC110 - another process leads
                         await asyncio.sleep(STANDBY_S)
+                    if await self._finds_any(connection):
+                        self._wait_begins()
                     async with open_publisher(self._settings.kafka) as publisher:
                         attempt = 0
                         await self.publish_all(connection, publisher)
@@ -67,7 +74,10 @@ class Relay:
         positions = {topic: await self._load(connection, topic) for topic in self._topics}
         with self._bell.listen(self._topics) as bell:
             while True:
+                self._more_waits = False
                 counts = [await self._publish(connection, publisher, topic, positions[topic]) for topic in positions]
+                if not self._more_waits:
+                    self._waiting_since_s = None
                 metrics.RELAY_ROWS.labels(self._service).inc(sum(counts))
                 if not any(counts):
                     await wait(bell, self._settings.poll_ms / 1000)
@@ -78,11 +88,29 @@ class Relay:
         source, limit = TOPIC_ROWS.format(topic=topic), self._settings.batch_max_messages
         messages: list[Message] = await outbox.read_after(connection, source, topic, positions, limit)
         if messages:
+            self._wait_begins()
+            fullest = max(Counter(message.part for message in messages).values())
+            self._more_waits |= fullest >= max(1, limit // PARTITIONS)
             await publisher.publish(messages)
             reached = {message.part: message.mark for message in messages}
             await tell_reader(connection, READER, topic, reached)
             positions |= reached
         return len(messages)
+
+    async def _finds_any(self, connection: Connection) -> bool:
+        """Whether a row waits; asked before the broker is reached, which may take until it is back."""
+        for topic in self._topics:
+            positions = await self._load(connection, topic)
+            if await outbox.read_after(connection, TOPIC_ROWS.format(topic=topic), topic, positions, limit=1):
+                return True
+        return False
+
+    def _wait_begins(self) -> None:
+        if self._waiting_since_s is None:
+            self._waiting_since_s = monotonic()
+
+    def _waited_s(self) -> float:
+        return 0.0 if self._waiting_since_s is None else monotonic() - self._waiting_since_s
 
     @staticmethod
     async def _load(connection: Connection, topic: str) -> dict[int, Mark]:

@@ -8,8 +8,10 @@ from alembic.config import Config
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from common.contracts.topics import INGEST_EVENTS
 from common.db.tables import READERS
 from common.settings import Settings
+from common.web.audit import AUDIT_DDL
 from common.web.auth import ACCESS_DDL
 
 ONE_MIGRATION_AT_A_TIME = 7_246_001  # advisory lock key
@@ -24,9 +26,12 @@ async def migrate(settings: Settings, services: tuple[str, ...]) -> None:
         for service in services:
             await _make_role(admin, service, login=_password(settings))
             await _make_schema(admin, service)
-        await admin.execute(ACCESS_DDL)
+        await admin.execute(ACCESS_DDL + AUDIT_DDL)
         await admin.execute(f"GRANT USAGE ON SCHEMA access TO {READERS}")
         await admin.execute(f"GRANT SELECT ON access.api_keys TO {READERS}")
+        await admin.execute(f"GRANT SELECT, INSERT ON access.audit TO {READERS}")  # and no other right: it only grows
+        if (edge := INGEST_EVENTS.owner) in services:  # whose routes make and revoke keys
+            await admin.execute(f"GRANT INSERT, UPDATE (revoked_at) ON access.api_keys TO {edge}")
         for service in services:
             await _upgrade(settings, service)
     finally:

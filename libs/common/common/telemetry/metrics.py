@@ -14,21 +14,24 @@ HTTP_REQUESTS = Counter("regulars_http_requests_total", "Requests answered.", ("
 # From a request's head to the end of its answer.
 HTTP_SECONDS = Histogram("regulars_http_request_seconds", "Per request.", ("route", "method"), buckets=_SECONDS)
 
+# Requests refused with 429, by the limit that refused them: key, source, address.
+HTTP_LIMITED = Counter("regulars_http_limited_requests_total", "Requests over a limit.", ("limit",))
+
 # Ingest.
-# Events by what became of them: accepted, duplicate, rejected.
-INGEST_EVENTS = Counter("regulars_ingest_events_total", "Events received.", ("outcome",))
-# Rejected events by class of reason: malformed, unknown_type, unknown_shop, bad_time, invalid_field.
-INGEST_REJECTIONS = Counter("regulars_ingest_rejections_total", "Events rejected.", ("reason",))
+# Events by the door they came by (api, cloudevents, segment, or a platform's connector) and by what became of them:
+# accepted, duplicate, rejected.
+INGEST_EVENTS = Counter("regulars_ingest_events_total", "Events received.", ("connector", "outcome"))
+# Rejected events by door and class of reason: malformed, unknown_type, unknown_shop, bad_time, bad_customer,
+# no_customer, invalid_field.
+INGEST_REJECTIONS = Counter("regulars_ingest_rejections_total", "Events rejected.", ("connector", "reason"))
 # Sound messages that no event of ours tells of, by the connector that read them and their kind: track, group, alias.
 INGEST_IGNORED = Counter("regulars_ingest_ignored_messages_total", "Messages ignored.", ("connector", "kind"))
 # How many events share one group commit, and how long it takes.
 INGEST_FLUSH_EVENTS = Histogram("regulars_ingest_flush_events", "Per group commit.", buckets=_EVENTS)
 INGEST_FLUSH_SECONDS = Histogram("regulars_ingest_flush_seconds", "Per group commit.", buckets=_SECONDS)
-# Of platforms' webhooks, the same by connector: events accepted, duplicate, rejected (with a class of reason);
-# and calls without a signature of the source's.
-HOOK_EVENTS = Counter("regulars_ingest_hook_events_total", "Events of webhooks.", ("connector", "outcome"))
-HOOK_REJECTIONS = Counter("regulars_ingest_hook_rejections_total", "Rejected.", ("connector", "reason"))
+# Platforms' calls that are taken for nothing: without a signature of the source's, and sent too long ago.
 HOOK_SIGNATURE_FAILURES = Counter("regulars_ingest_hook_signature_failures_total", "Calls.", ("connector",))
+HOOK_STALE = Counter("regulars_ingest_hook_stale_total", "Calls out of their time.", ("connector",))
 # Of asking platforms for what webhooks missed: polls by how they ended (complete, failed), events that no webhook had
 # brought by then, and since when the source furthest behind has not been asked in full.
 POLLS = Counter("regulars_ingest_polls_total", "Polls.", ("connector", "outcome"))
@@ -67,6 +70,9 @@ ROAD_PATIENCE_USED = Counter("regulars_road_patience_used_total", "Waits given u
 # Outbox relay.
 # Rows handed to Kafka.
 RELAY_ROWS = Counter("regulars_relay_published_rows_total", "Rows published.", ("service",))
+# For how long the oldest row that is not in Kafka yet has been waiting, as far back as this process saw it; 0 when none
+# waits, and on PostgreSQL, where rows are published by their commit.
+RELAY_OLDEST = Gauge("regulars_relay_oldest_unpublished_seconds", "Waiting.", ("service",))
 
 # Services.
 # Messages to people; `outcome` is sent, failed, in_doubt or suppressed.

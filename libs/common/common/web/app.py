@@ -34,8 +34,15 @@ def create_app(
     """An app with the routers; each part in `ready` says why it is not ready, or None (asked at each request)."""
     app = FastAPIOffline(title=title)  # its pages come from us, not from a network the shop may not reach
     install(app)
-    routers = tuple(routers)
-    app.add_middleware(Front, body_max_bytes=body_max_bytes, direct_routes=_direct_routes(routers))
+    direct_routes = _direct_routes(routers := tuple(routers))
+    app.add_middleware(Front, body_max_bytes=body_max_bytes, direct_routes={})
+    all_layers = app.build_middleware_stack
+
+    def direct_first() -> ASGIApp:
+        """What is direct is answered in front of the layers that FastAPI puts around all it does."""
+        return Front(all_layers(), body_max_bytes, direct_routes, others=False)
+
+    app.build_middleware_stack = direct_first  # type: ignore[method-assign]
 
     @app.get("/health/live", tags=["health"])
     async def live() -> dict[str, str]:
@@ -74,13 +81,19 @@ def _direct_routes(routers: Iterable[APIRouter]) -> dict[tuple[str, str], APIRou
 class Front:
     """Everything that happens around each request, in one plain ASGI layer since each layer costs every request."""
 
-    def __init__(self, app: ASGIApp, body_max_bytes: int, direct_routes: Mapping[tuple[str, str], APIRoute]) -> None:
-        self._app = app
+    def __init__(
+        self,
+        app: ASGIApp,
+        body_max_bytes: int,
+        direct_routes: Mapping[tuple[str, str], APIRoute],
+        others: bool = True,  # whether it is the front of other routes too
+    ) -> None:
+        self._app, self._others = app, others
         self._body_max_bytes = body_max_bytes
         self._direct_routes = direct_routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or not (self._others or (scope["method"], scope["path"]) in self._direct_routes):
             await self._app(scope, receive, send)
             return
         started_s = time.monotonic()

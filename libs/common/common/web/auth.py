@@ -16,6 +16,7 @@ from msgspec import Struct
 from pydantic import SecretStr
 
 from common.db.engine import Connection
+from common.web.limits import Limits
 from common.web.problems import Problem
 
 Scope = Literal["ingest", "read", "operate", "admin", "internal"]
@@ -76,32 +77,56 @@ class KeyRing:
         pool: asyncpg.Pool,
         internal_key: SecretStr | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        limits: Limits | None = None,
     ) -> None:
-        self._pool = pool
+        self._pool, self._limits = pool, limits
         self._internal = _hash(internal_key.get_secret_value()) if internal_key is not None else b""
         self._monotonic = monotonic
         self._held: dict[bytes, tuple[Caller | None, float]] = {}  # and until when
 
-    async def caller(self, key: str) -> Caller | None:
-        """Who holds the key, or None."""
+    async def caller(self, key: str, address: str = "") -> Caller | None:
+        """Who holds the key, or None; counted as a request of the key's, or as a failure of the address's.
+
+        Raises a 429 beyond a limit. An address that was wrong too often is asked no more about in the database, but a
+        key that is remembered is good all the same: behind a proxy everybody has one address.
+        """
         digest = _hash(key)
         if hmac.compare_digest(digest, self._internal):
             return INTERNAL
-        if not KEY.fullmatch(key):
-            return None
         now_s = self._monotonic()
-        if digest in self._held:
-            caller, until_s = self._held[digest]
-            if now_s < until_s:
-                return caller
-            # One asks again; those who come meanwhile take the old answer, not a connection each.
-            self._held[digest] = (caller, now_s + MISS_S)
+        caller, until_s = self._held.get(digest, (None, 0.0))
+        if self._limits is not None and caller is None:
+            self._limits.addresses.check(address)
+        if now_s >= until_s and KEY.fullmatch(key):
+            if digest in self._held:  # one asks again; those who come meanwhile take the old answer
+                self._held[digest] = (caller, now_s + MISS_S)
+            caller = await self._find(digest, now_s)
+        if self._limits is not None:
+            if caller is None:
+                self._limits.addresses.charge(address)
+            else:
+                self._limits.keys.check(caller.key_id)
+                self._limits.keys.charge(caller.key_id)
+        return caller
+
+    async def _find(self, digest: bytes, now_s: float) -> Caller | None:
         row = await self._pool.fetchrow(_FIND, digest)
         caller = Caller(row["shop_id"], frozenset(row["scopes"]), row["key_id"]) if row is not None else None
         self._held[digest] = (caller, now_s + (HIT_S if caller is not None else MISS_S))
         if len(self._held) > HELD_MAX:
             del self._held[next(iter(self._held))]
         return caller
+
+    def forget(self, key_id: str) -> None:
+        """The key has been revoked; other processes may take it for up to HIT_S more."""
+        self._held = {
+            digest: held for digest, held in self._held.items() if held[0] is None or held[0].key_id != key_id
+        }
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from: the proxy's address, behind one."""
+    return request.client.host if request.client is not None else ""
 
 
 class Requires(SecurityBase):
@@ -116,7 +141,7 @@ class Requires(SecurityBase):
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         key = request.headers.get("x-api-key") or (token.strip() if scheme.lower() == "bearer" else "")
         ring: KeyRing = request.app.state.key_ring
-        caller = await ring.caller(key) if key else None
+        caller = await ring.caller(key, address_of(request)) if key else None
         if caller is None:
             fault = "This API key is unknown or revoked." if key else "Send it as `Authorization: Bearer <API key>`."
             raise Problem(401, "Unauthorized", fault, headers={"WWW-Authenticate": 'Bearer realm="regulars"'})

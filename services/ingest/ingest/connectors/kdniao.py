@@ -5,7 +5,7 @@ The shop's own ids come back in `OrderCode` and in `Callback`, which it gives wh
 
 import hmac
 from base64 import b64encode
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import md5
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -21,6 +21,7 @@ from ingest.connectors.port import Answer, Connector, Converted, Delivery, Fault
 
 TRACKS = (b"101", b"102")  # RequestType: plain, and with what is paid for beside; others tell no tracks
 MAX_CALLBACK_FIELDS = 10
+PUSHED_WITHIN = timedelta(days=1)  # for how long a push is tried again is not written anywhere
 
 # `Action` of a line and `StateEx` of the parcel; plain `State` stops at 4 and means the same below it.
 STEPS: dict[str, Step] = {
@@ -71,9 +72,10 @@ class RequestData(Struct, frozen=True):
 
 
 class Sender(Struct, frozen=True):
-    """Whose account it is."""
+    """Whose account it is, and when it was pushed."""
 
     business: Code = msgspec.field(name="EBusinessID", default=None)
+    pushed_at: Code = msgspec.field(name="PushTime", default=None)
 
 
 _DATA = msgspec.json.Decoder(RequestData)
@@ -143,6 +145,15 @@ def _signature(data: bytes, app_key: str) -> bytes:
     return b64encode(md5(data + app_key.encode(), usedforsecurity=False).hexdigest().encode())
 
 
+def sent_at(delivery: Delivery) -> datetime | None:
+    """`PushTime`, which is signed with the rest; None where it cannot be read."""
+    try:
+        said = _SENDER.decode(_readings(fields(delivery.body))[-1]).pushed_at
+        return None if said is None else beijing(str(said), "$.RequestData.PushTime")
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, Fault):
+        return None
+
+
 def may_be_unsigned(delivery: Delivery, options: Options) -> bool:
     """Where the shop allows it, and nothing that looks like a signature came."""
     return options.unsigned and not fields(delivery.body).get("DataSign")
@@ -160,5 +171,14 @@ def answer(delivery: Delivery, now: datetime) -> Answer:
 
 
 CONNECTOR = Connector(
-    "kdniao", "platform", Options, (), is_signed, convert, may_be_unsigned=may_be_unsigned, answer=answer
+    "kdniao",
+    "platform",
+    Options,
+    (),
+    is_signed,
+    convert,
+    may_be_unsigned=may_be_unsigned,
+    answer=answer,
+    sent_at=sent_at,
+    within=PUSHED_WITHIN,
 )

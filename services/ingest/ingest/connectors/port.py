@@ -7,7 +7,7 @@ delivery converted again, after a repair, gives the same ids.
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
@@ -20,6 +20,7 @@ from ingest.domain.refusal import refusal
 
 MAX_LABEL_CHARS = 200
 NO_CUSTOMER = "names no customer"  # how the reason begins when nobody can tell whose it is
+SIGNED_TIME_WITHIN = timedelta(minutes=5)  # as Standard Webhooks have it: for clocks that differ
 CONTROL = re.compile(r"[\x00-\x1f]+")
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
@@ -90,6 +91,10 @@ def _never(_delivery: Delivery) -> bool:
     return False
 
 
+def _unsaid(_delivery: Delivery) -> datetime | None:
+    return None
+
+
 def _plainly(_delivery: Delivery, _now: datetime) -> Answer:
     return Answer()
 
@@ -106,6 +111,11 @@ class Connector(Struct, Generic[Opts], frozen=True):
     is_probe: Callable[[Delivery], bool] = _never  # an unsigned call that only asks whether anybody is there
     may_be_unsigned: Callable[[Delivery, Opts], bool] = lambda _delivery, _options: False
     answer: Callable[[Delivery, datetime], Answer] = _plainly
+    # When the platform says that it sent this, where it does; a delivery further than `within` from now is not taken,
+    # so that a call that somebody overheard cannot be sent again later. A signed time of each try may be held to
+    # minutes; a time that stays the same while the platform tries again must allow for all of its tries.
+    sent_at: Callable[[Delivery], datetime | None] = _unsaid
+    within: timedelta = SIGNED_TIME_WITHIN
 
     def read(self, delivery: Delivery, origin: Origin[Opts]) -> Outcome:
         """What the delivery says; never raises for what is in it."""

@@ -13,6 +13,7 @@ from common.contracts.envelope import Data, Event, Rejection, Time, strict
 from common.ids import Id
 from common.money import Money
 from ingest.domain.refusal import control_character, refusal
+from ingest.domain.review_topics import NO_KEYWORDS, Table, topics_of
 
 MAX_AGE = timedelta(days=3653)  # ten years: older is a unit mistake (seconds for milliseconds), not history
 MAX_AHEAD = timedelta(days=1)  # a sender's clock may be wrong by a time zone, not by more
@@ -88,8 +89,11 @@ _INBOUND = msgspec.json.Decoder(Inbound)
 _DATA = {data.TYPE: msgspec.json.Decoder(strict(data)) for data in ingest.FROM_SENDERS}
 
 
-def accept(body: bytes | Raw, shop_id: str, currency: str, now: datetime, historic: bool) -> Accepted | Rejection:
-    """Decides on one event that came with a key of `shop_id`. `historic`: an import, at its own times."""
+def accept(
+    body: bytes | Raw, shop_id: str, currency: str, now: datetime, historic: bool, keywords: Table = NO_KEYWORDS
+) -> Accepted | Rejection:
+    """Decides on one event that came with a key of `shop_id`. `historic`: an import, at its own times; `keywords`: what
+    the shop sorts its reviews by."""
     path = "$"
     if len(bytes(body)) > MAX_EVENT_BYTES:
         return Rejection("$", f"larger than {MAX_EVENT_BYTES} bytes")
@@ -105,6 +109,8 @@ def accept(body: bytes | Raw, shop_id: str, currency: str, now: datetime, histor
     fault = _control_character(body, inbound, data) or _fault(inbound, data, shop_id, currency, now, historic)
     if fault is not None:
         return fault
+    if isinstance(data, ingest.ReviewSubmitted):
+        data = _sorted(data, inbound.personal, keywords)
     occurred_at = (inbound.occurred_at or now).astimezone(UTC)
     is_historic = historic and not isinstance(data, ingest.HistoryEnded)
     event = Event(
@@ -134,6 +140,14 @@ def identities_of(inbound: Inbound, data: Data) -> tuple[Identity, ...]:
         told |= {"phone": inbound.personal.phone, "email": inbound.personal.email}
     told["order"] = getattr(data, "order_id", None)
     return tuple(Identity(kind, value) for kind, value in told.items() if value is not None)
+
+
+def _sorted(review: ingest.ReviewSubmitted, personal: Personal | None, keywords: Table) -> ingest.ReviewSubmitted:
+    """With what its text tells that may travel: how long it is, and what it is about unless its sender said that."""
+    if personal is None or personal.review_text is None:
+        return review
+    topics = review.topics or topics_of(personal.review_text, keywords)
+    return structs.replace(review, topics=topics, length=len(personal.review_text))
 
 
 def _control_character(body: bytes | Raw, inbound: Inbound, data: Data) -> Rejection | None:
