@@ -1,4 +1,4 @@
-"""Reads presets/identity.yaml: which names count, and what each kind of them may do."""
+"""Reads identity.yaml: which names count, and what each kind of them may do."""
 
 from importlib.resources import files
 from typing import Annotated, Literal
@@ -13,7 +13,7 @@ from ingest.domain.identity import KindRule, Merges, Rules, normal
 
 MAX_NAMES = 100_000
 MAX_LISTED = 100_000
-PLACE = "presets/identity.yaml"
+PLACE = "identity.yaml"
 MERGES: dict[bool | str, Merges] = {True: "all", False: "none", "weaker": "weaker"}
 NO_RULES = Rules({})
 

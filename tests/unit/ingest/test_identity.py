@@ -108,7 +108,7 @@ def test_every_fault_of_a_preset_is_told_with_its_path() -> None:
 
 def test_a_faulty_preset_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(identity_rules, "parse", lambda _text: (Rejection("$.kinds", "missing"),))
-    with pytest.raises(BadPresets, match=r"^ingest/presets/identity.yaml: \$.kinds: missing$"):
+    with pytest.raises(BadPresets, match=r"^ingest/identity.yaml: \$.kinds: missing$"):
         identity_rules.load()
 
 
