@@ -55,17 +55,19 @@ async def rotate(home: Home, shop: str, source_id: str, secret: str | None, old_
 
 async def rest(home: Home, shop: str, source_id: str, access: sources.Rest | None) -> None:
     """Asks the platform from now on for what its webhooks missed, or no more."""
-    async with _opened(home, shop) as (connection, vault, now):
+    async with _opened(home, shop) as (connection, vault, now), connection.transaction():
         if not await sources.ask(connection, vault, now, shop, source_id, access):
             raise ValueError(f"the shop {shop!r} has no source {source_id!r}")
+        await audit.note(connection, audit.command(shop), "source.polled", source_id)
     console.out(f"{source_id} is {'asked for what webhooks miss' if access else 'asked no more'}", highlight=False)
 
 
 async def remove(home: Home, shop: str, source_id: str) -> None:
     """Removes a source: what it brought stays, what comes to its address is refused."""
-    async with _opened(home, shop) as (connection, _, _):
+    async with _opened(home, shop) as (connection, _, _), connection.transaction():
         if not await sources.remove(connection, shop, source_id):
             raise ValueError(f"the shop {shop!r} has no source {source_id!r}")
+        await audit.note(connection, audit.command(shop), "source.removed", source_id)
     console.out(f"{source_id} is removed", highlight=False)
 
 

@@ -6,6 +6,7 @@ import asyncpg
 from rich.console import Console
 
 from common.settings import Settings, load_settings
+from common.web import audit
 from ingest import rotation
 from ingest.vault import Vault
 from regulars.home import Home, admin_of
@@ -53,6 +54,7 @@ async def rotate(home: Home, drop_old: bool) -> int:
             async for chunk in rotation.rewrap(connection, vault.masters):
                 resealed[chunk.table] += chunk.resealed
                 unreadable[chunk.table] += chunk.unreadable
+            await audit.note(connection, audit.command(), "vault.rotated", vault.masters.name)
             left = sum((await rotation.left(connection, vault.masters)).values()) - unreadable.total()
         finally:
             await connection.close()

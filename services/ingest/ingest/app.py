@@ -62,7 +62,7 @@ async def open_service(house: House) -> AsyncIterator[Part]:
         routes.include_router(people_api.router(pool, intake, vault, naming))
         routes.include_router(sources_api.router(pool, vault, held, road, house.clock))
         routes.include_router(privacy_api.router(pool, vault, whose, privacy))
-        routes.include_router(reprocess.router(reprocess.Reprocess(pool, vault, held, road)))
+        routes.include_router(reprocess.router(pool, reprocess.Reprocess(pool, vault, held, road)))
         routes.include_router(reconcile_api.router(pool, vault, house.clock))
         routes.include_router(orders_api.router(pool))
         routes.include_router(access_api.router(pool))

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends
 from msgspec import structs
 from pydantic import BaseModel
 
+from common.web import audit
 from common.web.auth import Caller, Reader, requires
 from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, PlainId, RowId, decode_cursor
 from common.web.problems import Problem
@@ -60,11 +61,14 @@ def router(pool: asyncpg.Pool, vault: Vault, whose: Whose, privacy: Privacy) -> 
         """Everything that ingest has about the person, by all ids, opened. `regulars privacy export` adds the other
         services'."""
         async with pool.acquire() as connection:
+            await audit.note(connection, caller, "person.exported", customer_id)
             return await personal_data.of_person(connection, vault, whose, caller.shop_id, customer_id)
 
     @routes.post("/v1/customers/{customer_id}/erase")
     async def post_erase(customer_id: PlainId, caller: Admin) -> ErasedOut:
         """Forgets the person, by all ids, for good. The same again finds nothing left."""
+        async with pool.acquire() as connection:  # first: who asked is known even where it is cut short
+            await audit.note(connection, caller, "person.erased", customer_id)
         erased = await privacy.erase(caller.shop_id, customer_id, secrets.token_hex(8))
         return ErasedOut(**structs.asdict(erased))
 

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends
 from msgspec import structs
 from pydantic import BaseModel, ConfigDict, Field
 
+from common.web import audit
 from common.web.auth import Caller, requires
 from common.web.paging import Moment, PlainId, RowId, decode_cursor, encode_cursor
 from common.web.problems import Problem
@@ -128,7 +129,7 @@ def _as_then(hooks: Hooks, source: Source, one: Kept) -> Read | None:
     return structs.replace(read, accepted=tuple(structs.replace(each, timed=True) for each in read.accepted))
 
 
-def router(again: Reprocess) -> APIRouter:
+def router(pool: asyncpg.Pool, again: Reprocess) -> APIRouter:
     """The one route."""
     routes = APIRouter(tags=["sources"])
 
@@ -140,6 +141,11 @@ def router(again: Reprocess) -> APIRouter:
         for name in ("since", "until"):
             if (at := getattr(wanted, name)) is not None and at.tzinfo is None:
                 raise Problem(422, "Invalid request", "expected a time with an offset", path=f"$.{name}")
+        if wanted.cursor is None and not wanted.dry_run:
+            async with pool.acquire() as connection:
+                await audit.note(
+                    connection, caller, "deliveries.reprocessed", wanted.source_id or str(wanted.connector)
+                )
         return await again.chunk(caller.shop_id, wanted)
 
     return routes

@@ -35,6 +35,11 @@ class Masters:
         self._present = name_of(present)
         self.mark = MARK + self._present  # what everything begins with that needs no other key
 
+    @property
+    def name(self) -> str:
+        """The present key's name."""
+        return self._present.hex()
+
     def knows(self, mark: bytes) -> bool:
         """Whether the key of this mark is here."""
         return mark.startswith(MARK) and mark[len(MARK) :] in self.keys

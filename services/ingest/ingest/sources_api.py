@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from http.client import responses
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import asyncpg
 import msgspec
@@ -97,16 +97,19 @@ def router(pool: asyncpg.Pool, vault: Vault, held: Sources, hooks: Hooks, clock:
         except Refused as refused:
             raise _problem(refused) from None
         held.forget(source_id)
-        return told or _unknown()
+        if told is None:
+            raise unknown_source()
+        return told
 
     @routes.delete("/v1/sources/{source_id}", status_code=204)
     async def delete_source(source_id: PlainId, caller: Operator) -> None:
         """Removes a source with its secrets. What it brought stays; what comes to its address is refused, and what was
         kept of it because it could not be converted cannot be replayed any more."""
-        async with pool.acquire() as connection:
-            known = await sources.remove(connection, caller.shop_id, source_id)
+        async with pool.acquire() as connection, connection.transaction():
+            if not await sources.remove(connection, caller.shop_id, source_id):
+                raise unknown_source()
+            await audit.note(connection, caller, "source.removed", source_id)
         held.forget(source_id)
-        _ = known or _unknown()
 
     @routes.post("/v1/sources/{source_id}/deliveries", status_code=202)
     async def post_delivery(source_id: PlainId, request: Request, caller: Operator) -> Response:
@@ -132,10 +135,6 @@ def router(pool: asyncpg.Pool, vault: Vault, held: Sources, hooks: Hooks, clock:
 def unknown_source() -> Problem:
     """Another shop's, or nobody's."""
     return Problem(404, responses[404], "This shop has no such source.")
-
-
-def _unknown() -> NoReturn:
-    raise unknown_source()
 
 
 def _problem(refused: Refused) -> Problem:

@@ -10,7 +10,7 @@ from common.web.auth import Caller
 # What is noted: whatever gives, takes or uses a right, or changes who somebody is.
 # fmt: off
 Action = Literal[
-    "key.made", "key.revoked", "source.made", "source.removed", "source.rotated", "delivery.replayed",
+    "key.made", "key.revoked", "source.made", "source.removed", "source.rotated", "source.polled", "delivery.replayed",
     "letters.replayed", "deliveries.reprocessed", "import.begun", "people.merged", "people.split", "person.exported",
     "person.erased", "vault.rotated",
 ]

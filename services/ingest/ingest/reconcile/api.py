@@ -4,6 +4,7 @@ import asyncpg
 from fastapi import APIRouter
 
 from common.clock import Clock
+from common.web import audit
 from common.web.auth import Caller
 from common.web.paging import PlainId
 from common.web.problems import Problem
@@ -29,8 +30,9 @@ def router(pool: asyncpg.Pool, vault: Vault, clock: Clock) -> APIRouter:
 
     async def ask(source_id: str, rest: Rest | None, caller: Caller) -> None:
         try:
-            async with pool.acquire() as connection:
+            async with pool.acquire() as connection, connection.transaction():
                 known = await sources.ask(connection, vault, clock.now(), caller.shop_id, source_id, rest)
+                await audit.note(connection, caller, "source.polled", source_id)
         except Refused as refused:
             path = refused.path.replace("$.rest.", "$.")  # the body is what stands under `rest` elsewhere
             raise Problem(422, "Invalid request", refused.reason, path=path) from None
