@@ -55,11 +55,19 @@ class SetClock:
         return self.at
 
 
+INDEX_KEY = b"i" * 32
+
+
 class Stage:
     """Ingest without its routes and loops but the flusher's, a platform, and a source that asks it."""
 
     def __init__(self, pool: asyncpg.Pool, flusher: Flusher, platform: Platform, client: httpx.AsyncClient) -> None:
-        self.pool, self.platform, self.clock, self.vault = pool, platform, SetClock(), Vault(MASTER_KEY)
+        self.pool, self.platform, self.clock, self.vault = (
+            pool,
+            platform,
+            SetClock(),
+            Vault(MASTER_KEY, index_key=INDEX_KEY),
+        )
         self.flusher, self.client, self.slept = flusher, client, list[float]()
         self.sources = Sources(pool, self.vault)
         keywords, limits = dict.fromkeys(SHOPS, NO_KEYWORDS), Limits(Settings(_env_file=None))
@@ -121,7 +129,7 @@ async def staged(settings: Settings, kind: str, page_size: int = 3) -> AsyncIter
         pool = await stack.enter_async_context(open_pool(settings, "ingest"))
         platform = await stack.enter_async_context(served(Platform(kind, page_size)))
         client = await stack.enter_async_context(httpx.AsyncClient())
-        flusher = Flusher(pool, Vault(MASTER_KEY), SetClock(), settings, Bell())
+        flusher = Flusher(pool, Vault(MASTER_KEY, index_key=INDEX_KEY), SetClock(), settings, Bell())
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         lanes = [tasks.create_task(flusher.run()) for _ in range(LANES)]
         stage = Stage(pool, flusher, platform, client)
@@ -513,7 +521,7 @@ async def test_a_process_that_is_killed_in_the_middle_of_a_poll(
         platform.faults = [None, gate]
         async with pool.acquire() as connection:
             access = Rest(url=platform.url, key=CONSUMER, since=now)
-            await sources.add(connection, Vault(MASTER_KEY), now, "demo", "woocommerce", "", {}, None, access)
+            await sources.add(connection, Vault(MASTER_KEY, index_key=INDEX_KEY), now, "demo", "woocommerce", "", {}, None, access)
 
         async def placed() -> Counter[str]:
             told = [json.loads(row[0]) for row in await pool.fetch(FACTS)]

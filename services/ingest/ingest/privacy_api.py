@@ -5,7 +5,7 @@ from http.client import responses
 from typing import Annotated, Any
 
 import asyncpg
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Path
 from msgspec import structs
 from pydantic import BaseModel
 
@@ -20,6 +20,7 @@ from ingest.vault import Vault
 from ingest.whose import Whose
 
 Operator = Annotated[Caller, Depends(requires("operate"))]
+RequestId = Annotated[int, Path(ge=1, le=2**63 - 1)]  # PostgreSQL's bigint
 Admin = Annotated[Caller, Depends(requires("admin"))]
 
 
@@ -82,7 +83,7 @@ def router(pool: asyncpg.Pool, vault: Vault, whose: Whose, privacy: Privacy) -> 
         return Page.of(rows, limit, key=lambda request: (request.id,))
 
     @routes.get("/v1/privacy/requests/{request_id}/customers")
-    async def get_people(request_id: int, caller: Admin) -> PeopleOut:
+    async def get_people(request_id: RequestId, caller: Admin) -> PeopleOut:
         """Whom an open request is about: to fetch their data, and say so by `.../fetched`."""
         names = await privacy.asked_of(caller.shop_id, request_id)
         if names is None:
@@ -91,7 +92,7 @@ def router(pool: asyncpg.Pool, vault: Vault, whose: Whose, privacy: Privacy) -> 
             return PeopleOut(customer_ids=await privacy.people(connection, caller.shop_id, names))
 
     @routes.post("/v1/privacy/requests/{request_id}/fetched", status_code=204)
-    async def post_fetched(request_id: int, caller: Admin) -> None:
+    async def post_fetched(request_id: RequestId, caller: Admin) -> None:
         """The export that was asked for has been fetched, for the person to have."""
         if await privacy.asked_of(caller.shop_id, request_id) is None:
             raise Problem(404, responses[404], "This shop has no such open request.")

@@ -111,6 +111,11 @@ def router(pool: asyncpg.Pool, vault: Vault, held: Sources, hooks: Hooks, clock:
             await audit.note(connection, caller, "source.removed", source_id)
         held.forget(source_id)
 
+    _add_deliveries(routes, pool, held, hooks)
+    return routes
+
+
+def _add_deliveries(routes: APIRouter, pool: asyncpg.Pool, held: Sources, hooks: Hooks) -> None:
     @routes.post("/v1/sources/{source_id}/deliveries", status_code=202)
     async def post_delivery(source_id: PlainId, request: Request, caller: Operator) -> Response:
         """A delivery as its dead letter holds it, for a replay: no signature is looked at."""
@@ -128,8 +133,6 @@ def router(pool: asyncpg.Pool, vault: Vault, held: Sources, hooks: Hooks, clock:
             raise Problem(422, "Delivery rejected", taken.rejections[0].reason, path=taken.rejections[0].path)
         status = "accepted" if taken.accepted else "duplicate"
         return Response(msgspec.json.encode({"status": status}), 202, media_type="application/json")
-
-    return routes
 
 
 def unknown_source() -> Problem:
