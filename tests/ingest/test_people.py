@@ -9,8 +9,8 @@ import pytest
 
 from common.contracts.ingest import CustomerMerged, CustomerSplit
 from common.settings import Settings
-from ingest import people_store
 from ingest.domain.accept import Accepted, Identity
+from ingest.people import store as people_store
 from tests.ingest.conftest import Ingest, Keys, Row, assert_problem, open_ingest, rows_of, visit
 from tests.ingest.flushing import accepted, flushing, until_blocked
 

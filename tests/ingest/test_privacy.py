@@ -14,14 +14,14 @@ from cryptography.exceptions import InvalidTag
 from common.bus.bell import Bell
 from common.clock import RealClock
 from common.settings import Settings
-from ingest import identity_rules
-from ingest import privacy as requests
 from ingest.domain.accept import Identity
-from ingest.erasure import Eraser
-from ingest.naming import Naming
-from ingest.privacy import Privacy
+from ingest.people import rules as identity_rules
+from ingest.people.naming import Naming
+from ingest.people.whose import Whose
+from ingest.privacy import requests
+from ingest.privacy.erasure import Eraser
+from ingest.privacy.requests import Privacy
 from ingest.vault import Vault
-from ingest.whose import Whose
 from tests.contract.waiting import until
 from tests.ingest.conftest import MASTER_KEY, SHOPS, Ingest, Keys, assert_problem, open_ingest, rows_of, visit
 from tests.ingest.test_hooks import SECRET, call, source

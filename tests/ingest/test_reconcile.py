@@ -521,7 +521,9 @@ async def test_a_process_that_is_killed_in_the_middle_of_a_poll(
         platform.faults = [None, gate]
         async with pool.acquire() as connection:
             access = Rest(url=platform.url, key=CONSUMER, since=now)
-            await sources.add(connection, Vault(MASTER_KEY, index_key=INDEX_KEY), now, "demo", "woocommerce", "", {}, None, access)
+            await sources.add(
+                connection, Vault(MASTER_KEY, index_key=INDEX_KEY), now, "demo", "woocommerce", "", {}, None, access
+            )
 
         async def placed() -> Counter[str]:
             told = [json.loads(row[0]) for row in await pool.fetch(FACTS)]

@@ -14,12 +14,14 @@ from common.contracts.envelope import Data, Event
 from common.contracts.ingest import CustomerMerged, OrderPaid, OrderPlaced
 from common.money import Money
 from common.settings import Settings
-from ingest import edge, store, things, things_store
+from ingest import edge, store
 from ingest.domain.accept import Accepted
 from ingest.domain.carts import Cart
 from ingest.domain.orders import Order
-from ingest.forgetting import Forgetting
-from ingest.things_store import KnownCart, KnownOrder
+from ingest.things import settling as things
+from ingest.things import store as things_store
+from ingest.things.forgetting import Forgetting
+from ingest.things.store import KnownCart, KnownOrder
 from tests.ingest.conftest import Ingest, Keys, assert_problem, open_ingest, rows_of
 from tests.ingest.test_watermarks import HandClock
 
@@ -312,7 +314,7 @@ async def test_orders_follow_who_lives_on(pool: asyncpg.Pool) -> None:
 
 
 async def test_old_carts_are_forgotten_some_at_a_time(pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.forgetting.CARTS_AT_ONCE", 3)
+    monkeypatch.setattr("ingest.things.forgetting.CARTS_AT_ONCE", 3)
     clock = HandClock()
     clock.at = datetime(2026, 5, 1, tzinfo=UTC)
     days = [0, 89, 90, 91, 100, 200, 300]

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest import identity_rules
 from ingest.domain.identity import KINDS, STRENGTH, KindRule, Rules
 from ingest.domain.linking import Linked, Name, Named, Person, Standing, link
-from ingest.operated import below
+from ingest.people import rules as identity_rules
+from ingest.people.operated import below
 
 LIMITED = identity_rules.load()
 RULES = Rules({kind: KindRule(rule.merges) for kind, rule in LIMITED.kinds.items()})

@@ -8,33 +8,27 @@ import httpx
 
 from common import presets
 from common.house import House, Part
-from ingest import (
-    access_api,
-    hooks,
-    identity_rules,
-    orders_api,
-    people_api,
-    privacy_api,
-    reprocess,
-    sources,
-    sources_api,
-)
+from ingest import access_api, hooks, reprocess, sources, sources_api
 from ingest.api import Intake, router
 from ingest.deliveries import Housekeeping
 from ingest.domain.review_topics import parse
-from ingest.erasure import Eraser
 from ingest.feeds.run import Feeds
 from ingest.flusher import LANES, Flusher
-from ingest.forgetting import Forgetting
 from ingest.health import Health
-from ingest.naming import Naming
-from ingest.people import People
-from ingest.privacy import Privacy
+from ingest.people import api as people_api
+from ingest.people import rules as identity_rules
+from ingest.people.naming import Naming
+from ingest.people.settling import People
+from ingest.people.whose import Whose
+from ingest.privacy import api as privacy_api
+from ingest.privacy.erasure import Eraser
+from ingest.privacy.requests import Privacy
 from ingest.reconcile import api as reconcile_api
 from ingest.reconcile.reconciler import Reconciler
+from ingest.things import api as orders_api
+from ingest.things.forgetting import Forgetting
 from ingest.tracking import add_tracking
 from ingest.vault import Vault
-from ingest.whose import Whose
 
 
 @asynccontextmanager

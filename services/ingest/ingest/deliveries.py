@@ -21,10 +21,10 @@ from common.db.engine import Connection, is_outside
 from ingest import store
 from ingest.connectors.port import Delivery
 from ingest.domain.accept import Accepted
+from ingest.people.whose import Whose
 from ingest.rotation import DELIVERY
 from ingest.sealing import open_, place_of, seal
 from ingest.vault import Key, Vault
-from ingest.whose import Whose
 
 log = structlog.get_logger()
 

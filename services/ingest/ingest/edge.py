@@ -10,9 +10,10 @@ from datetime import datetime
 from msgspec import Struct
 
 from common.db.engine import Connection
-from ingest import belongings, things
 from ingest.domain.accept import Accepted
-from ingest.people import People
+from ingest.people import belongings
+from ingest.people.settling import People
+from ingest.things import settling as things
 from ingest.vault import Vault
 
 

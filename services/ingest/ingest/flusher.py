@@ -35,13 +35,14 @@ from common.db.engine import Connection, is_outside
 from common.ids import PARTITIONS, derived_id
 from common.settings import Settings
 from common.telemetry import metrics
-from ingest import consents, deliveries, edge, identity_rules, store
+from ingest import consents, deliveries, edge, store
 from ingest.deliveries import Raw
 from ingest.domain.accept import Accepted
-from ingest.naming import Naming
-from ingest.people import People
+from ingest.people import rules as identity_rules
+from ingest.people.naming import Naming
+from ingest.people.settling import People
+from ingest.people.whose import Whose
 from ingest.vault import Vault
-from ingest.whose import Whose
 
 log = structlog.get_logger()
 

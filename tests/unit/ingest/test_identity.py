@@ -6,11 +6,11 @@ import pytest
 from common.contracts.envelope import Rejection
 from common.presets import BadPresets
 from common.shops import Shop
-from ingest import identity_rules
 from ingest.domain.accept import Accepted, accept
 from ingest.domain.identity import KINDS, masked, normal
 from ingest.domain.linking import Name
-from ingest.naming import Naming
+from ingest.people import rules as identity_rules
+from ingest.people.naming import Naming
 from ingest.vault import Vault
 from tests.ingest.flushing import NOW
 
@@ -108,7 +108,7 @@ def test_every_fault_of_a_preset_is_told_with_its_path() -> None:
 
 def test_a_faulty_preset_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(identity_rules, "parse", lambda _text: (Rejection("$.kinds", "missing"),))
-    with pytest.raises(BadPresets, match=r"^ingest/identity.yaml: \$.kinds: missing$"):
+    with pytest.raises(BadPresets, match=r"^ingest/people/identity.yaml: \$.kinds: missing$"):
         identity_rules.load()
 
 

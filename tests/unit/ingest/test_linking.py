@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
-from ingest import identity_rules
 from ingest.domain.identity import KindRule, Rules
 from ingest.domain.linking import Conflict, Linked, Merge, Name, Named, Person, Standing, link
+from ingest.people import rules as identity_rules
 
 RULES = identity_rules.load()
 AT = datetime(2026, 5, 1, tzinfo=UTC)

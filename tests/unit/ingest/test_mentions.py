@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from ingest.mentions import Traits, mentions, traits
+from ingest.privacy.mentions import Traits, mentions, traits
 
 PERSON = traits(
     [

@@ -13,11 +13,12 @@ from common.web import audit
 from common.web.auth import Caller, Reader, requires
 from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, PlainId, RowId, decode_cursor
 from common.web.problems import Problem
-from ingest import consents, personal_data
+from ingest import consents
 from ingest.consents import ConsentsOut
-from ingest.privacy import Privacy, RequestOut
+from ingest.people.whose import Whose
+from ingest.privacy import personal_data
+from ingest.privacy.requests import Privacy, RequestOut
 from ingest.vault import Vault
-from ingest.whose import Whose
 
 Operator = Annotated[Caller, Depends(requires("operate"))]
 RequestId = Annotated[int, Path(ge=1, le=2**63 - 1)]  # PostgreSQL's bigint

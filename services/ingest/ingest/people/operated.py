@@ -10,12 +10,12 @@ from common.contracts.envelope import Data, Event
 from common.contracts.ingest import CustomerMerged, CustomerSplit
 from common.db.engine import Connection
 from common.telemetry import metrics
-from ingest import people_store
-from ingest.belongings import Carried, Move, Returned
 from ingest.domain.accept import Accepted
 from ingest.domain.linking import Name
-from ingest.people_store import Cause, Merged
-from ingest.settled import Settled
+from ingest.people import store as people_store
+from ingest.people.belongings import Carried, Move, Returned
+from ingest.people.settled import Settled
+from ingest.people.store import Cause, Merged
 from ingest.store import Overtaken
 
 OPERATOR = "operator"  # as a source, and in place of a name's kind

@@ -16,13 +16,14 @@ from common.contracts.ingest import CustomerMerged
 from common.db.engine import Connection
 from common.ids import derived_id
 from common.telemetry import metrics
-from ingest import operated, people_store
-from ingest.belongings import Carried
 from ingest.domain.accept import Accepted
 from ingest.domain.linking import ID, Linked, Merge, Name, Named, alive, link
-from ingest.naming import Naming
-from ingest.people_store import Cause, Found, Merged
-from ingest.settled import Settled
+from ingest.people import operated
+from ingest.people import store as people_store
+from ingest.people.belongings import Carried
+from ingest.people.naming import Naming
+from ingest.people.settled import Settled
+from ingest.people.store import Cause, Found, Merged
 
 log = structlog.get_logger()
 

@@ -2,8 +2,8 @@
 
 from msgspec import Struct
 
-from ingest.belongings import Move
 from ingest.domain.accept import Accepted
+from ingest.people.belongings import Move
 
 
 class Settled(Struct, frozen=True):

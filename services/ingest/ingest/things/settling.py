@@ -14,9 +14,9 @@ from common.contracts.envelope import Data, Event
 from common.contracts.ingest import CartUpdated, CustomerMerged
 from common.db.engine import Connection
 from common.ids import derived_id
-from ingest import things_store as store
 from ingest.domain import carts, orders
 from ingest.domain.accept import Accepted
+from ingest.things import store
 
 ORDER_TYPES = frozenset(data.TYPE for data in orders.OF_ORDERS)
 

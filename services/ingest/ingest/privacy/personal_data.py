@@ -10,8 +10,8 @@ from common.contracts.topics import INGEST_EVENTS
 from common.db.engine import Connection
 from common.ids import partition_of
 from ingest import consents, deliveries
+from ingest.people.whose import Whose
 from ingest.vault import OF_AN_EVENT, Vault
-from ingest.whose import Whose
 
 CHUNK_ROWS = 1_000
 # Served by the outbox's primary key, the whole partition: asked once for a person, not all day.

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from common.db.engine import Connection
 from ingest.domain.identity import CONTACTS, masked, normal
 from ingest.domain.linking import Name
-from ingest.naming import Naming
+from ingest.people.naming import Naming
 from ingest.vault import Vault
 
 NAMES = """

@@ -14,14 +14,15 @@ from common.web import audit
 from common.web.auth import Caller, Reader, requires
 from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, PlainId, Text, decode_cursor
 from common.web.problems import Problem
-from ingest import people_queries, people_store
 from ingest.api import Intake
 from ingest.domain.accept import Accepted
 from ingest.domain.identity import Kind
 from ingest.domain.linking import ID, Name
-from ingest.naming import Naming
-from ingest.operated import OPERATOR
-from ingest.people_queries import Apart, KnownName, Link
+from ingest.people import queries as people_queries
+from ingest.people import store as people_store
+from ingest.people.naming import Naming
+from ingest.people.operated import OPERATOR
+from ingest.people.queries import Apart, KnownName, Link
 from ingest.vault import Vault
 
 Operator = Annotated[Caller, Depends(requires("operate"))]

@@ -25,9 +25,9 @@ from common.db.engine import Connection
 from common.ids import derived_id, partition_of
 from ingest import consents, deliveries, store
 from ingest.domain.accept import Identity
-from ingest.mentions import Traits, mentions, traits
+from ingest.people.whose import Whose
+from ingest.privacy.mentions import Traits, mentions, traits
 from ingest.vault import Vault
-from ingest.whose import Whose
 
 SOURCE = "edge"  # as of all that the edge itself states
 CHUNK_ROWS = 200  # opened and looked at in one go

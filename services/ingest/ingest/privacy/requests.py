@@ -17,12 +17,12 @@ from pydantic import BaseModel
 from common.bus.bell import wait
 from common.clock import Clock
 from common.db.engine import Connection, is_outside
-from ingest import known_by
 from ingest.domain.accept import Identity
-from ingest.erasure import Erased, Eraser
+from ingest.people.whose import Whose
+from ingest.privacy import known_by
+from ingest.privacy.erasure import Erased, Eraser
 from ingest.rotation import REQUEST
 from ingest.vault import Vault
-from ingest.whose import Whose
 
 log = structlog.get_logger()
 

@@ -6,7 +6,7 @@ from common.db.engine import Connection
 from ingest.domain.accept import Identity
 from ingest.domain.identity import CONTACTS
 from ingest.domain.linking import ID
-from ingest.naming import Naming
+from ingest.people.naming import Naming
 
 # By both ways through `people`: up to who lives on, and down to all who were merged into that one.
 IDS = """

@@ -8,7 +8,7 @@ from common.contracts.envelope import Decoder, Rejection
 from common.contracts.ingest import FROM_SENDERS
 from common.contracts.topics import INGEST_EVENTS
 from common.ids import PARTITIONS, partition_of
-from ingest.whose import Whose
+from ingest.people.whose import Whose
 
 CHUNK_ROWS = 2_000
 # Served by the outbox's primary key. Only what is committed for good, as its readers read it.

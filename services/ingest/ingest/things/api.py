@@ -11,9 +11,9 @@ from pydantic import BaseModel
 from common.web.auth import Reader
 from common.web.paging import PlainId
 from common.web.problems import Problem
-from ingest import things_store
 from ingest.domain.orders import Moment, Order
-from ingest.things_store import KnownOrder
+from ingest.things import store as things_store
+from ingest.things.store import KnownOrder
 
 
 class MomentOut(BaseModel):

@@ -8,7 +8,7 @@ import structlog
 
 from common.clock import Clock
 from common.db.engine import is_outside
-from ingest import things_store
+from ingest.things import store as things_store
 
 log = structlog.get_logger()
 

@@ -13,7 +13,7 @@ from ingest.domain.identity import KindRule, Merges, Rules, normal
 
 MAX_NAMES = 100_000
 MAX_LISTED = 100_000
-PLACE = "identity.yaml"
+PLACE = "people/identity.yaml"
 MERGES: dict[bool | str, Merges] = {True: "all", False: "none", "weaker": "weaker"}
 NO_RULES = Rules({})
 

@@ -1,0 +1,1 @@
+"""A person's own data: asked for, shown whole, or forgotten."""

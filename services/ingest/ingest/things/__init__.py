@@ -1,0 +1,1 @@
+"""Carts and orders: what the edge remembers of them, and tells."""
