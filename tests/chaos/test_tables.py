@@ -22,6 +22,8 @@ FACTS = "key <> ''"
 TAMPERINGS = [
     ("ingest.seen", "DELETE", "", "ingest: seen", (1, 0, 0)),
     ("ingest.vault", "DELETE", "", "ingest: vault", (1, 0, 0)),
+    ("ingest.orders", "UPDATE", "customer_id = 'x'", "ingest: orders", (0, 0, 1)),
+    ("ingest.identities", "UPDATE", "links = links + 1", "ingest: names of people", (0, 0, 1)),
     *((f"{name}.outbox", "DELETE", "", f"{name}: facts", (1, 0, 0)) for name in ("ingest", "journeys", "notifier")),
     *((f"{name}.outbox", "COPY", "", f"{name}: facts", (0, 1, 0)) for name in ("segmentation", "loyalty", "notifier")),
     ("loyalty.outbox", "UPDATE", "key = key || 'x'", "loyalty: facts", (1, 1, 0)),
