@@ -13,7 +13,6 @@ import pytest
 from common.bus.bell import Bell
 from common.bus.port import Message
 from common.bus.postgres import PostgresBus
-from common.clock import RealClock
 from common.contracts.envelope import Data, Decoder, Event
 from common.contracts.ingest import Tick, Visit
 from common.contracts.topics import INGEST_EVENTS
@@ -27,6 +26,7 @@ from ingest.vault import Vault
 from tests.contract.bus_backends import MemoryStore, step
 from tests.contract.schemas import settings_for
 from tests.contract.waiting import until
+from tests.ingest.flushing import flusher_of
 
 CUSTOMERS = 30
 ROUNDS = 3
@@ -88,9 +88,7 @@ async def edge(fresh_database: str) -> AsyncIterator[Edge]:
     async with AsyncExitStack() as stack:
         pools = [await stack.enter_async_context(open_pool(settings, "ingest")) for _ in range(2)]
         readers = await stack.enter_async_context(open_pool(settings_for(fresh_database), "ingest"))
-        flushers = [
-            Flusher(pool, Vault(b"k" * 32, index_key=b"i" * 32), RealClock(), settings, Bell()) for pool in pools
-        ]
+        flushers = [flusher_of(pool, Vault(b"k" * 32, index_key=b"i" * 32), settings) for pool in pools]
         yield Edge(pools, flushers, readers)
 
 

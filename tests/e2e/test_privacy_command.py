@@ -98,7 +98,7 @@ def check(document: dict[str, Any]) -> None:
     services = document["services"]
     own = services["ingest"]
     assert own["contact"]["ann"] == {"phone": PHONE, "email": EMAIL}
-    assert own["reviews"] == [{"event_id": "e6", "text": REVIEW}]
+    assert own["reviews"] == [{"source": "api", "event_id": "e6", "text": REVIEW}]
     assert [step["type"] for step in own["orders"]["o1"]] == [
         "order.placed",
         "order.paid",

@@ -15,6 +15,10 @@ from common.db.engine import Connection
 from common.settings import Settings
 from ingest.domain.accept import Accepted, Personal
 from ingest.flusher import Flusher
+from ingest.people import rules as identity_rules
+from ingest.people.naming import Naming
+from ingest.people.settling import People
+from ingest.people.whose import Whose
 from ingest.vault import Vault
 from tests.contract.waiting import until
 from tests.ingest.conftest import (
@@ -28,6 +32,7 @@ SELECT count(*) FROM pg_locks
 WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+RULES = identity_rules.load()
 
 
 def accepted(id_: str, customer_id: str = "ann", personal: Personal | None = None) -> Accepted:
@@ -46,13 +51,19 @@ def accepted(id_: str, customer_id: str = "ann", personal: Personal | None = Non
     return Accepted(event, personal)
 
 
+def flusher_of(pool: asyncpg.Pool, vault: Vault, settings: Settings, clock: Clock | None = None) -> Flusher:
+    """One that knows people by the house's rules, and shops without a region."""
+    naming = Naming(vault, RULES, {})
+    return Flusher(pool, vault, clock or RealClock(), settings, Bell(), People(naming), Whose(naming))
+
+
 @asynccontextmanager
 async def flushing(pool: asyncpg.Pool, settings: Settings, clock: Clock | None = None) -> AsyncIterator[Flusher]:
     """A flusher at work."""
     vault = Vault(MASTER_KEY)
     async with pool.acquire() as connection:
         await vault.check(connection)
-    flusher = Flusher(pool, vault, clock or RealClock(), settings, Bell())
+    flusher = flusher_of(pool, vault, settings, clock)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(flusher.run())
         yield flusher

@@ -14,8 +14,9 @@ from common.contracts.ingest import ConsentChanged, CustomerMerged, CustomerSpli
 from common.settings import Settings
 from ingest import consents
 from ingest.store import Overtaken
+from ingest.vault import Vault
 from tests.contract.waiting import until
-from tests.ingest.conftest import Ingest, Keys, open_ingest, rows_of
+from tests.ingest.conftest import MASTER_KEY, Ingest, Keys, open_ingest, rows_of
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
@@ -71,6 +72,22 @@ async def test_a_late_statement_is_history_and_not_news(here: Ingest, keys: Keys
     assert (await shown(here, keys, "reader"))["current"][1]["source"] == "api"
     denied = await here.client.get("/v1/customers/ann/consents", headers=keys["sender"])
     assert denied.status_code == 403
+
+
+async def test_each_statement_is_shown_with_its_own_proof(here: Ingest, keys: Keys) -> None:
+    """Two sources may call an event the same. What was kept before names held the source is found as well."""
+    for source in ("api", "till"):
+        await tell(here, keys, said("e1", True, 1) | {"source": source, "personal": {"consent_proof": source}})
+    await tell(here, keys, said("e2", True, 2, channel="email"))
+    vault = Vault(MASTER_KEY)
+    async with here.pool.acquire() as connection:
+        await vault.keep(connection, [(("shop", "ann"), "consent_proof:e2", "of old")])
+    history = (await shown(here, keys, "admin"))["history"]
+    assert sorted((one["channel"], one["source"], one["proof"]) for one in history) == [
+        ("email", "api", "of old"),
+        ("sms", "api", "api"),
+        ("sms", "till", "till"),
+    ]
 
 
 def event(number: int, data: Data, minute: int, customer_id: str = "ann") -> Event[Data]:

@@ -2,19 +2,22 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from common.bus.bell import Bell
 from common.bus.dead_letters import DeadLetter
-from common.clock import RealClock
 from common.contracts.envelope import Rejection
+from common.db.engine import Connection
+from common.retry import Retry
 from common.settings import Settings
+from ingest import edge, store
 from ingest.domain.accept import Accepted, Personal
-from ingest.flusher import EDGE, LANES, Flusher
+from ingest.flusher import EDGE, LANES, Away, Flusher
+from ingest.people.settling import People
 from ingest.vault import Vault
 from tests.ingest.conftest import (
     MASTER_KEY,
@@ -23,7 +26,16 @@ from tests.ingest.conftest import (
     settings_for,
     visit,
 )
-from tests.ingest.flushing import HOLD, accepted, flushing, ids, until_behind_another, until_blocked, until_waiting
+from tests.ingest.flushing import (
+    HOLD,
+    accepted,
+    flusher_of,
+    flushing,
+    ids,
+    until_behind_another,
+    until_blocked,
+    until_waiting,
+)
 
 LONG_S = 30.0
 
@@ -121,6 +133,37 @@ async def test_an_event_the_database_refuses_costs_nobody_else(pool: asyncpg.Poo
     assert await pool.fetchval("SELECT count(*) FROM vault_keys") == 0
 
 
+async def test_who_is_overtaken_each_time_is_told_to_come_again(
+    pool: asyncpg.Pool, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And costs nobody else: after some tries together, each request has some of its own."""
+    settle, tries = edge.settle, list[list[str]]()
+
+    async def overtaken(connection: Connection, vault: Vault, people: People, taken: Any, at: datetime) -> edge.Decided:
+        if "unlucky" in (names := [each.event.id for each in taken]):
+            tries.append(names)
+            raise store.Overtaken
+        return await settle(connection, vault, people, taken, at)
+
+    monkeypatch.setattr(edge, "settle", overtaken)
+    monkeypatch.setattr("ingest.flusher.IN_TURN", Retry(first_ms=1, factor=1.0, max_ms=1, max_tries=3))
+    async with pool.acquire() as holder, flushing(pool, settings) as flusher, asyncio.TaskGroup() as tasks:
+        transaction = holder.transaction()
+        await transaction.start()
+        await holder.execute(HOLD)
+        first = tasks.create_task(flusher.submit([accepted("first")], []))
+        await until_blocked(holder)
+        unlucky = tasks.create_task(failure(flusher, [accepted("unlucky")], []))
+        lucky = tasks.create_task(flusher.submit([accepted("lucky")], []))
+        await until_waiting(flusher, 2)
+        await transaction.rollback()
+        assert (await first, await lucky) == ({("shop", "api", "first")}, {("shop", "api", "lucky")})
+        assert isinstance(await unlucky, Away)
+        assert flusher.ready() is None
+    assert tries == [["unlucky", "lucky"]] * 3 + [["unlucky"]] * 3
+    assert await ids(pool) == ["first", "lucky"]
+
+
 async def failure(flusher: Flusher, events: Sequence[Accepted], letters: Sequence[DeadLetter]) -> Exception:
     with pytest.raises(Exception) as caught:  # noqa: PT011 - which it is, is what the test compares
         await flusher.submit(events, letters)
@@ -130,7 +173,7 @@ async def failure(flusher: Flusher, events: Sequence[Accepted], letters: Sequenc
 async def test_it_stops_at_once_whatever_it_is_doing(pool: asyncpg.Pool, settings: Settings) -> None:
     """A cancellation that comes together with an arrival is not lost."""
     for turns in range(12):
-        flusher = Flusher(pool, Vault(MASTER_KEY, index_key=MASTER_KEY), RealClock(), settings, Bell())
+        flusher = flusher_of(pool, Vault(MASTER_KEY, index_key=MASTER_KEY), settings)
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(flusher.run())
             await flusher.submit([accepted(f"warm{turns}")], [])

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import asyncpg
 import httpx
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as searched
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from common.settings import Settings
 from common.telemetry import metrics
 from ingest.connectors.known import CONNECTORS
+from ingest.connectors.port import Delivery
 from ingest.vault import Vault
 from tests.contract.waiting import until
 from tests.ingest.conftest import MASTER_KEY, Ingest, Keys, assert_problem, open_ingest, rows_of
@@ -236,6 +238,13 @@ async def test_what_cannot_be_converted_is_kept_sealed_and_can_be_sent_again(
         assert (sent.status_code, sent.json()) == (202, {"status": status})
     assert len(await rows_of(here.pool)) == 4
     assert_problem(await here.client.post(door, content=b"[]", headers=keys["operator"]), 400, "Malformed request", "$")
+
+
+async def test_a_delivery_that_is_ignored_is_answered_so_when_it_is_sent_again(here: Ingest, keys: Keys) -> None:
+    source_id = await source(here, keys, "shopify")
+    kept = msgspec.json.encode(Delivery(b"{}", {"x-shopify-topic": "themes/publish"}))
+    sent = await here.client.post(f"/v1/sources/{source_id}/deliveries", content=kept, headers=keys["operator"])
+    assert (sent.status_code, sent.json()) == (202, {"status": "ignored"})
 
 
 async def test_an_event_that_is_not_accepted_does_not_keep_back_the_others(here: Ingest, keys: Keys) -> None:

@@ -198,7 +198,7 @@ async def test_requests_of_a_platform(here: Ingest, keys: Keys, monkeypatch: pyt
     assert people.json() == {"customer_ids": ["ann"]}
     data = (await here.client.get("/v1/customers/ann/personal-data", headers=keys["admin"])).json()
     assert data["contact"] == {"ann": ANN}
-    assert data["reviews"] == [{"event_id": "ann2", "text": "很好"}]
+    assert data["reviews"] == [{"source": "api", "event_id": "ann2", "text": "很好"}]
     assert [one["proof"] for one in data["consents"]["history"]] == ["ticked"]
     assert [event["type"] for event in data["events"]] == ["visit", "review.submitted", "consent.changed"]
     fetched = f"/v1/privacy/requests/{one['id']}/fetched"

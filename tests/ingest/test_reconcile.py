@@ -28,11 +28,16 @@ from ingest.domain.review_topics import NO_KEYWORDS
 from ingest.flusher import LANES, Flusher
 from ingest.health import Health
 from ingest.hooks import Hooks, Taken
+from ingest.people.naming import Naming
+from ingest.people.whose import Whose
+from ingest.privacy.erasure import Eraser
+from ingest.privacy.requests import Privacy
 from ingest.reconcile.reconciler import Reconciler, Road
 from ingest.sources import Rest, Source, Sources
 from ingest.vault import Vault
 from tests.contract.waiting import until
 from tests.ingest.conftest import MASTER_KEY, SHOPS, Keys, open_ingest
+from tests.ingest.flushing import RULES, flusher_of
 from tests.ingest.platforms import APP, CONSUMER, TOKEN, Platform, minutes, served
 from tests.ingest.test_kill import LONG_S, ingest_process
 
@@ -68,10 +73,23 @@ class Stage:
             SetClock(),
             Vault(MASTER_KEY, index_key=INDEX_KEY),
         )
+        whose = Whose(Naming(self.vault, RULES, SHOPS))
+        privacy = Privacy(pool, self.vault, whose, Eraser(pool, self.vault, whose, self.clock, Bell()), self.clock)
         self.flusher, self.client, self.slept = flusher, client, list[float]()
         self.sources = Sources(pool, self.vault)
         keywords, limits = dict.fromkeys(SHOPS, NO_KEYWORDS), Limits(Settings(_env_file=None))
-        self.hooks = Hooks(flusher, self.vault, self.sources, Health(pool), self.clock, SHOPS, keywords, limits)
+        self.hooks = Hooks(
+            flusher,
+            self.vault,
+            self.sources,
+            Health(pool),
+            self.clock,
+            SHOPS,
+            keywords,
+            limits,
+            privacy,
+            keeps_raw=False,
+        )
         self.source_id = ""
 
     async def add(self) -> None:
@@ -129,7 +147,7 @@ async def staged(settings: Settings, kind: str, page_size: int = 3) -> AsyncIter
         pool = await stack.enter_async_context(open_pool(settings, "ingest"))
         platform = await stack.enter_async_context(served(Platform(kind, page_size)))
         client = await stack.enter_async_context(httpx.AsyncClient())
-        flusher = Flusher(pool, Vault(MASTER_KEY, index_key=INDEX_KEY), SetClock(), settings, Bell())
+        flusher = flusher_of(pool, Vault(MASTER_KEY, index_key=INDEX_KEY), settings, SetClock())
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         lanes = [tasks.create_task(flusher.run()) for _ in range(LANES)]
         stage = Stage(pool, flusher, platform, client)
@@ -214,6 +232,32 @@ async def test_a_failure_in_the_middle_keeps_what_is_durable(stage: Stage) -> No
     shown = await stage.shown()
     assert (await stage.placed(), shown.failures, shown.fault) == (once(8), 0, None)
     assert AFTER_THREE[stage.platform.kind] in stage.asked()[0]
+
+
+async def test_more_than_one_poll_reads_goes_on_at_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.reconcile.reconciler.MAX_PAGES", 2)
+    filled(stage.platform, 14, every=minutes(10))
+    stage.clock.at = T0 + minutes(200)
+    reconciler, reached = stage.reconciler(), list[datetime]()
+    assert await reconciler.step()
+    while (shown := await stage.shown()).polled_at is None:
+        assert (shown.failures, shown.fault, shown.due_at) == (0, None, stage.clock.at)
+        reached.append(shown.up_to)
+        assert await reconciler.step()  # this one, or the source's other
+    assert T0 < reached[0] < reached[-1] < T0 + minutes(140)
+    assert (await stage.placed(), shown.up_to) == (once(14), T0 + minutes(140))
+    assert (shown.failures, shown.polled_at, shown.due_at) == (0, stage.clock.at, stage.clock.at + PAUSE)
+
+
+async def test_a_poll_that_comes_no_further_fails(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would begin with the same pages for ever, and at once."""
+    monkeypatch.setattr("ingest.reconcile.reconciler.MAX_PAGES", 1)
+    filled(stage.platform, 8, every=timedelta(0))
+    stage.clock.at = T0 + minutes(5)
+    assert await stage.reconciler().step()
+    shown = await stage.shown()
+    assert (shown.failures, shown.up_to) == (1, T0)
+    assert shown.fault == "more changes than one poll reads, in no order: it comes no further"
 
 
 async def test_a_platform_that_is_away_is_asked_ever_less_often(stage: Stage) -> None:

@@ -11,14 +11,10 @@ import asyncpg
 import pytest
 
 from common.contracts.envelope import Data, Event
-from common.contracts.ingest import CustomerMerged, OrderPaid, OrderPlaced
-from common.money import Money
 from common.settings import Settings
 from ingest import edge, store
-from ingest.domain.accept import Accepted
 from ingest.domain.carts import Cart
 from ingest.domain.orders import Order
-from ingest.things import settling as things
 from ingest.things import store as things_store
 from ingest.things.forgetting import Forgetting
 from ingest.things.store import KnownCart, KnownOrder
@@ -216,14 +212,14 @@ async def test_a_row_of_a_later_transaction_overtakes_ours(pool: asyncpg.Pool) -
         async with ours.transaction():
             await ours.fetchval(store.TAKE_TRANSACTION_ID)
             async with theirs.transaction():
-                await things_store.save_orders(theirs, {KEY: KnownOrder(Order(), "ann")})
+                await things_store.save_orders(theirs, {KEY: KnownOrder(Order())})
                 await things_store.save_carts(theirs, {(*KEY, "k"): KnownCart(Cart(NOW))}, NOW.date())
             with pytest.raises(store.Overtaken):
                 await things_store.lock_orders(ours, [KEY])
             with pytest.raises(store.Overtaken):
                 await things_store.lock_carts(ours, [(*KEY, "k")])
         async with ours.transaction():  # the next try
-            assert await things_store.lock_orders(ours, [KEY]) == {KEY: KnownOrder(Order(), "ann", 1)}
+            assert await things_store.lock_orders(ours, [KEY]) == {KEY: KnownOrder(Order(), 1)}
             assert await things_store.lock_carts(ours, [(*KEY, "k")]) == {(*KEY, "k"): KnownCart(Cart(NOW), 1)}
 
 
@@ -231,14 +227,15 @@ async def test_a_row_made_after_we_looked_is_not_written_over(pool: asyncpg.Pool
     async with pool.acquire() as ours, pool.acquire() as theirs, ours.transaction():
         assert await things_store.lock_orders(ours, [KEY]) == {}
         assert await things_store.lock_carts(ours, [(*KEY, "k")]) == {}
-        await things_store.save_orders(theirs, {KEY: KnownOrder(Order(), "theirs")})
+        await things_store.save_orders(theirs, {KEY: KnownOrder(Order(currency="CNY"))})
         await things_store.save_carts(theirs, {(*KEY, "k"): KnownCart(Cart(NOW))}, NOW.date())
         with pytest.raises(store.Overtaken):
-            await things_store.save_orders(ours, {KEY: KnownOrder(Order(), "ours")})
+            await things_store.save_orders(ours, {KEY: KnownOrder(Order(currency="EUR"))})
         with pytest.raises(store.Overtaken):
             await things_store.save_carts(ours, {(*KEY, "k"): KnownCart(Cart(NOW))}, NOW.date())
-    found = await pool.fetchval("SELECT customer_id FROM orders")
-    assert found == "theirs"
+    async with pool.acquire() as connection:
+        found = await things_store.order_of(connection, *KEY)
+    assert found == Order(currency="CNY")
 
 
 async def test_a_flush_that_was_overtaken_is_tried_again(
@@ -265,7 +262,7 @@ async def test_flushes_of_one_process_never_overtake_each_other(
     """They go one behind the other: none does its work twice, however many tell of the same new orders."""
     settle, overtaken = edge.settle, list[str]()
 
-    async def watched(*given: Any) -> edge.Settled:
+    async def watched(*given: Any) -> edge.Decided:
         try:
             return await settle(*given)
         except store.Overtaken:
@@ -285,32 +282,30 @@ async def test_flushes_of_one_process_never_overtake_each_other(
         assert {(await order_of(ingest, keys, f"o{number}"))["paid_minor"] for number in range(20)} == {16}
 
 
-def accepted(data: Data, customer_id: str) -> Accepted:
-    return Accepted(
-        Event(
-            specversion="1.0",
-            id=data.TYPE,
-            source="api",
-            type=data.TYPE,
-            shop_id="shop",
-            customer_id=customer_id,
-            occurred_at=NOW,
-            received_at=NOW,
-            data=data,
-        ),
-        None,
-    )
+async def test_an_order_is_found_with_its_person_through_merges_and_splits(settings: Settings, keys: Keys) -> None:
+    phone = {"personal": {"phone": "+8613912345678"}}
+    async with open_ingest(settings) as ingest:
 
+        async def ask(path: str, **body: str) -> None:
+            answer = await ingest.client.post(f"/v1/customers/{path}", json=body, headers=keys["operator"])
+            assert answer.status_code == 200, answer.text
 
-async def test_orders_follow_who_lives_on(pool: asyncpg.Pool) -> None:
-    amount = Money(100, "CNY")
-    async with pool.acquire() as connection:
-        for number, customer_id in enumerate(("gone", "gone", "else")):
-            await things.settle(connection, [accepted(OrderPlaced(f"o{number}", amount), customer_id)], NOW)
-        merged = [accepted(CustomerMerged("ann"), "gone"), accepted(OrderPaid("o0", amount), "ann")]
-        assert await things.settle(connection, merged, NOW) == merged
-        rows = await connection.fetch("SELECT customer_id, revision FROM orders ORDER BY order_id")
-        assert [tuple(row) for row in rows] == [("ann", 2), ("ann", 2), ("else", 1)]
+        async def whose() -> list[str | None]:
+            return [(await order_of(ingest, keys, f"o{number}"))["customer_id"] for number in (1, 2, 3)]
+
+        await send(ingest, keys, order("1", "order.placed", 100, "o1") | phone | {"subject": "u1"})
+        await send(ingest, keys, order("2", "order.placed", 100, "o2") | {"subject": "u2"})
+        assert await send(ingest, keys, order("3", "order.placed", 100, "o3") | phone | {"subject": "u2"}) == 1
+        assert await whose() == ["u1", "u1", "u1"]
+        await send(ingest, keys, order("4", "order.paid", 100, "o2") | {"subject": "u2"})  # told of u1 meanwhile
+        await ask("u2/split", reason="mother and son")
+        assert await whose() == ["u1", "u2", "u2"]
+        parcel = order("5", "shipment.dispatched", order_id="o3")
+        del parcel["subject"]
+        await send(ingest, keys, parcel)
+        assert (await rows_of(ingest.pool))[-1].event.customer_id == "u2"
+        await ask("u2/merge", into="u1")
+        assert await whose() == ["u1", "u1", "u1"]
 
 
 async def test_old_carts_are_forgotten_some_at_a_time(pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> None:

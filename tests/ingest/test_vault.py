@@ -10,7 +10,7 @@ from cryptography.exceptions import InvalidTag
 
 from common.settings import Settings
 from ingest.domain.accept import Personal
-from ingest.vault import Key, Vault
+from ingest.vault import Key, Vault, names_of, part_of
 from tests.contract.waiting import until
 from tests.ingest.conftest import MASTER_KEY
 
@@ -49,8 +49,8 @@ async def transaction(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.pool.PoolConn
 
 async def test_what_is_put_is_got(pool: asyncpg.Pool, vault: Vault) -> None:
     async with transaction(pool) as connection:
-        await vault.put(connection, [(ANN, "e1", WHOLE), (BOB, "e2", Personal(name="Bob"))])
-        await vault.put(connection, [(ANN_ELSEWHERE, "e1", Personal(phone="+55119"))])
+        await vault.put(connection, [(ANN, ("api", "e1"), WHOLE), (BOB, ("api", "e2"), Personal(name="Bob"))])
+        await vault.put(connection, [(ANN_ELSEWHERE, ("api", "e1"), Personal(phone="+55119"))])
     async with transaction(pool) as connection:
         expected = {
             "phone": "+8613800138000",
@@ -65,24 +65,43 @@ async def test_what_is_put_is_got(pool: asyncpg.Pool, vault: Vault) -> None:
         assert await vault.get(connection, "shop", ["ann"], ["email"]) == {"ann": {"email": "ann@example.com"}}
         assert await vault.get(connection, "other", ["ann", "bob"], FIELDS) == {"ann": {"phone": "+55119"}}
         assert await vault.get(connection, "nowhere", ["ann"], FIELDS) == {}
-        reviews = await vault.get(connection, "shop", ["ann"], ["review_text:e1"])
-        assert reviews == {"ann": {"review_text:e1": "口罩很好\n还会再来"}}
+        reviews = await vault.get(connection, "shop", ["ann"], ["review_text:api e1"])
+        assert reviews == {"ann": {"review_text:api e1": "口罩很好\n还会再来"}}
 
 
 async def test_what_comes_later_replaces_and_what_is_absent_stays(pool: asyncpg.Pool, vault: Vault) -> None:
     async with transaction(pool) as connection:
-        await vault.put(connection, [(ANN, "e1", Personal(phone="1", name="Ann")), (ANN, "e2", Personal(phone="2"))])
-        await vault.put(connection, [(ANN, "e3", Personal(phone="3", review_text="a"))])
-        await vault.put(connection, [(ANN, "e4", Personal(review_text="b"))])
-        every = [*FIELDS, "review_text:e3", "review_text:e4"]
+        await vault.put(
+            connection,
+            [(ANN, ("api", "e1"), Personal(phone="1", name="Ann")), (ANN, ("api", "e2"), Personal(phone="2"))],
+        )
+        await vault.put(connection, [(ANN, ("api", "e3"), Personal(phone="3", review_text="a"))])
+        await vault.put(connection, [(ANN, ("api", "e4"), Personal(review_text="b"))])
+        every = [*FIELDS, "review_text:api e3", "review_text:api e4"]
         found = await vault.get(connection, "shop", ["ann"], every)
-    assert found == {"ann": {"phone": "3", "name": "Ann", "review_text:e3": "a", "review_text:e4": "b"}}
+    assert found == {"ann": {"phone": "3", "name": "Ann", "review_text:api e3": "a", "review_text:api e4": "b"}}
+
+
+async def test_what_is_an_events_own_is_kept_for_each_source(pool: asyncpg.Pool, vault: Vault) -> None:
+    async with transaction(pool) as connection:
+        texts = {"api": "a", "till": "b"}
+        for source, text in texts.items():
+            await vault.put(connection, [(ANN, (source, "e:1"), Personal(phone=text, review_text=text))])
+        found = (await vault.get(connection, "shop", ["ann"], None))["ann"]
+    assert found == {"phone": "b", "review_text:api e:1": "a", "review_text:till e:1": "b"}
+    assert [part_of(name) for name in sorted(found)] == [
+        ("phone", "", ""),
+        ("review_text", "api", "e:1"),
+        ("review_text", "till", "e:1"),
+    ]
+    for name in names_of("review_text", ("src:1", "e:1")):  # as it is now, and as it was before it held the source
+        assert part_of(name) in (("review_text", "src:1", "e:1"), ("review_text", "", "e:1"))
 
 
 async def test_a_value_opens_in_its_own_place_only(pool: asyncpg.Pool, vault: Vault) -> None:
-    everybody = [(key, "e1", WHOLE) for key in (ANN, BOB, ANN_ELSEWHERE)]
+    everybody = [(key, ("api", "e1"), WHOLE) for key in (ANN, BOB, ANN_ELSEWHERE)]
     moves = [((*BOB, "phone"), (*ANN, "phone")), ((*BOB, "phone"), (*BOB, "name"))]
-    moves += [((*ANN_ELSEWHERE, "phone"), (*ANN, "phone")), ((*ANN, "review_text:e1"), (*ANN, "name"))]
+    moves += [((*ANN_ELSEWHERE, "phone"), (*ANN, "phone")), ((*ANN, "review_text:api e1"), (*ANN, "name"))]
     async with transaction(pool) as connection:
         await vault.put(connection, everybody)
         for to, source in moves:
@@ -99,11 +118,11 @@ async def test_a_value_opens_in_its_own_place_only(pool: asyncpg.Pool, vault: Va
 async def test_nothing_opens_with_another_master_key(pool: asyncpg.Pool, vault: Vault) -> None:
     other = Vault(b"o" * 32)
     async with transaction(pool) as connection:
-        await vault.put(connection, [(ANN, "e1", WHOLE)])
+        await vault.put(connection, [(ANN, ("api", "e1"), WHOLE)])
         with pytest.raises(InvalidTag):
             await other.get(connection, "shop", ["ann"], ["name"])
         with pytest.raises(InvalidTag):
-            await other.put(connection, [(ANN, "e2", Personal(name="Ann"))])
+            await other.put(connection, [(ANN, ("api", "e2"), Personal(name="Ann"))])
         with pytest.raises(ValueError, match="not the key that this database's vault was begun with"):
             await other.check(connection)
         await vault.check(connection)
@@ -111,20 +130,20 @@ async def test_nothing_opens_with_another_master_key(pool: asyncpg.Pool, vault: 
 
 async def test_without_its_key_a_person_is_forgotten(pool: asyncpg.Pool, vault: Vault) -> None:
     async with transaction(pool) as connection:
-        await vault.put(connection, [(ANN, "e1", WHOLE), (BOB, "e1", WHOLE)])
+        await vault.put(connection, [(ANN, ("api", "e1"), WHOLE), (BOB, ("api", "e1"), WHOLE)])
         kept = await connection.fetch("SELECT field, sealed FROM vault WHERE customer_id = 'ann'")  # as in a backup
         await connection.execute("DELETE FROM vault_keys WHERE (shop_id, customer_id) = ('shop', 'ann')")
         assert await vault.get(connection, "shop", ["ann"], FIELDS) == {}
         assert await connection.fetchval("SELECT count(*) FROM vault WHERE customer_id = 'ann'") == 0
         assert set(await vault.get(connection, "shop", ["bob"], FIELDS)) == {"bob"}
         # She comes back as somebody new: a new key, which does not open what a backup kept.
-        await vault.put(connection, [(ANN, "e9", Personal(name="Ann"))])
+        await vault.put(connection, [(ANN, ("api", "e9"), Personal(name="Ann"))])
         rows = [(*ANN, row["field"], row["sealed"]) for row in kept if row["field"] != "name"]
         await connection.executemany(
             "INSERT INTO vault (shop_id, customer_id, field, sealed) VALUES ($1, $2, $3, $4)", rows
         )
         assert await vault.get(connection, "shop", ["ann"], ["name"]) == {"ann": {"name": "Ann"}}
-        for field in ("phone", "email", "address", "review_text:e1"):
+        for field in ("phone", "email", "address", "review_text:api e1"):
             with pytest.raises(InvalidTag):
                 await vault.get(connection, "shop", ["ann"], [field])
 
@@ -133,12 +152,12 @@ async def test_two_processes_make_one_key(pool: asyncpg.Pool, vault: Vault, sett
     """While one has made a customer's key and not committed, the other waits, and seals with that one."""
     async with asyncio.TaskGroup() as tasks:
         async with transaction(pool) as first:
-            await vault.put(first, [(ANN, "e1", Personal(phone="1"))])
+            await vault.put(first, [(ANN, ("api", "e1"), Personal(phone="1"))])
 
             async def put_second() -> None:
                 async with transaction(pool) as second:
                     await (await opened(pool, Vault(MASTER_KEY))).put(
-                        second, [(ANN, "e2", Personal(email="2")), (BOB, "e2", Personal(email="3"))]
+                        second, [(ANN, ("api", "e2"), Personal(email="2")), (BOB, ("api", "e2"), Personal(email="3"))]
                     )
 
             putting = tasks.create_task(put_second())
@@ -156,9 +175,12 @@ async def test_two_processes_make_one_key(pool: asyncpg.Pool, vault: Vault, sett
 
 async def test_a_value_is_found_without_being_shown(pool: asyncpg.Pool, vault: Vault) -> None:
     async with transaction(pool) as connection:
-        await vault.put(connection, [(ANN, "e1", WHOLE), (BOB, "e1", WHOLE), (ANN_ELSEWHERE, "e1", WHOLE)])
         await vault.put(
-            connection, [(("shop", "eve"), "e1", Personal(phone="+8613800138001", email=" ANN@example.com"))]
+            connection,
+            [(ANN, ("api", "e1"), WHOLE), (BOB, ("api", "e1"), WHOLE), (ANN_ELSEWHERE, ("api", "e1"), WHOLE)],
+        )
+        await vault.put(
+            connection, [(("shop", "eve"), ("api", "e1"), Personal(phone="+8613800138001", email=" ANN@example.com"))]
         )
 
         async def who(shop_id: str, field: str, value: str) -> list[str]:
@@ -174,12 +196,12 @@ async def test_a_value_is_found_without_being_shown(pool: asyncpg.Pool, vault: V
             "SELECT field, blind_index IS NOT NULL AS found FROM vault WHERE customer_id = 'bob'"
         )
         found = {row["field"]: row["found"] for row in rows}
-        assert found == {"phone": True, "email": True, "name": False, "address": False, "review_text:e1": False}
+        assert found == {"phone": True, "email": True, "name": False, "address": False, "review_text:api e1": False}
 
 
 async def test_nothing_is_readable_in_its_tables(pool: asyncpg.Pool, vault: Vault) -> None:
     async with transaction(pool) as connection:
-        await vault.put(connection, [(ANN, "e1", WHOLE), (BOB, "e1", WHOLE)])
+        await vault.put(connection, [(ANN, ("api", "e1"), WHOLE), (BOB, ("api", "e1"), WHOLE)])
         rows = [*await connection.fetch("SELECT * FROM vault"), *await connection.fetch("SELECT * FROM vault_keys")]
         cells = [cell if isinstance(cell, bytes) else str(cell).encode() for row in rows for cell in row.values()]
     for value in (WHOLE.phone, WHOLE.email, WHOLE.name, WHOLE.address, WHOLE.review_text):

@@ -18,14 +18,14 @@ from common.web.app import direct
 from common.web.auth import INTERNAL, Caller, requires
 from common.web.limits import Limits
 from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, PlainId, RowId, decode_cursor
-from common.web.problems import Problem, unavailable
+from common.web.problems import Problem
 from ingest import queries, store
 from ingest.connectors import cloudevents, segment
 from ingest.counting import OUTCOMES, reason_of, start_counting
 from ingest.domain.accept import Accepted, accept
 from ingest.domain.review_topics import Table
 from ingest.domain.split import Unreadable, split, unpack
-from ingest.flusher import EDGE, EDGE_HISTORIC, Away, Flusher, Full
+from ingest.flusher import EDGE, EDGE_HISTORIC, Flusher, written
 from ingest.vault import Vault
 
 MAX_EVENTS_IN_REQUEST = 10_000
@@ -125,12 +125,7 @@ class Intake:
         self, connector: str, accepted: Sequence[Accepted], letters: Sequence[DeadLetter]
     ) -> set[store.EventKey]:
         """Returns when all is durable, with the keys of those events that were new; a 503 when that cannot be."""
-        try:
-            fresh = await self._flusher.submit(accepted, letters)
-        except Full:
-            raise unavailable("too many events are waiting to be written") from None
-        except Away as away:
-            raise unavailable(str(away)) from away
+        fresh = await written(self._flusher, accepted, letters)
         for letter in letters:
             metrics.INGEST_REJECTIONS.labels(connector, reason_of(letter.rejection)).inc()
         return fresh

@@ -58,7 +58,7 @@ async def open_service(house: House) -> AsyncIterator[Part]:
         routes.include_router(privacy_api.router(pool, vault, whose, privacy))
         routes.include_router(reprocess.router(pool, reprocess.Reprocess(pool, vault, held, road)))
         routes.include_router(reconcile_api.router(pool, vault, house.clock))
-        routes.include_router(orders_api.router(pool))
+        routes.include_router(orders_api.router(pool, whose))
         routes.include_router(access_api.router(pool))
         pause = timedelta(seconds=settings.reconcile_s)
         reconciler = Reconciler(pool, vault, held.find, road, house.clock, client, pause)

@@ -13,10 +13,10 @@ from common.contracts.envelope import Data, Event
 from common.contracts.ingest import ConsentChanged, CustomerMerged, CustomerSplit
 from common.db.engine import Connection
 from ingest import store
-from ingest.vault import Vault
+from ingest.vault import Vault, names_of
 
 NEVER = (datetime.min.replace(tzinfo=UTC), False)
-PROOF = "consent_proof:"  # before the event's id: the vault's field
+PROOF = "consent_proof"  # the vault's field
 
 NOTE = """
 INSERT INTO consent_history (shop_id, customer_id, channel, purpose, occurred_at, source, event_id, granted, via,
@@ -172,16 +172,17 @@ async def of_customer(
     """The consents of a person who goes by these ids; with the vault, the proofs too."""
     current = await connection.fetch(CURRENT, shop_id, ids)
     history = await connection.fetch(HISTORY, shop_id, ids)
-    fields = [PROOF + row["event_id"] for row in history]
-    proofs: Mapping[str, Mapping[str, str]] = (
-        await vault.get(connection, shop_id, ids, fields) if vault is not None and fields else {}
-    )
+    names = [names_of(PROOF, (row["source"], row["event_id"])) for row in history]
+    proofs: Mapping[str, Mapping[str, str]] = {}
+    if vault is not None and names:
+        proofs = await vault.get(connection, shop_id, ids, [name for each in names for name in each])
     return ConsentsOut(
         customer_id=customer_id,
         current=[ConsentOut(**dict(row)) for row in current],
         history=[
-            StatementOut(**dict(row), proof=proofs.get(row["customer_id"], {}).get(PROOF + row["event_id"]))
-            for row in history
+            StatementOut(**dict(row), proof=next((kept[name] for name in each if name in kept), None))
+            for row, each in zip(history, names, strict=True)
+            for kept in (proofs.get(row["customer_id"], {}),)
         ],
     )
 

@@ -17,7 +17,7 @@ from ingest.things import settling as things
 from ingest.vault import Vault
 
 
-class Settled(Struct, frozen=True):
+class Decided(Struct, frozen=True):
     """New events, each under the id of its person, and what is told of them: both in their order. What is told of
     none of them is known all the same: its personal part belongs to the vault."""
 
@@ -27,9 +27,9 @@ class Settled(Struct, frozen=True):
 
 async def settle(
     connection: Connection, vault: Vault, people: People, taken: Sequence[Accepted], received_at: datetime
-) -> Settled:
+) -> Decided:
     """Whose the events are and what they come to."""
     found = await people.settle(connection, taken, received_at)
     told = await things.settle(connection, found.told, received_at)
     await belongings.move(connection, vault, found.moves)  # last, as all that touches the vault
-    return Settled(found.told, told)
+    return Decided(found.told, told)

@@ -10,7 +10,7 @@ What is known of a person, a cart or an order is read, decided on and written in
 flushes would often want the same rows. So in one process they go one behind the other: while the first settles and
 commits, the second takes its id and notes its events, but settles only when the first is committed. Two processes may
 still meet. Who then finds what a later transaction wrote is overtaken (store.py), who waits in a circle is told so by
-the server, and both try again with a later id.
+the server, and both try again with a later id: some times, then each request alone, and at last its sender has to.
 """
 
 import asyncio
@@ -33,13 +33,13 @@ from common.contracts.topics import INGEST_EVENTS
 from common.db import outbox
 from common.db.engine import Connection, is_outside
 from common.ids import PARTITIONS, derived_id
+from common.retry import Retry
 from common.settings import Settings
 from common.telemetry import metrics
+from common.web.problems import unavailable
 from ingest import consents, deliveries, edge, store
 from ingest.deliveries import Raw
 from ingest.domain.accept import Accepted
-from ingest.people import rules as identity_rules
-from ingest.people.naming import Naming
 from ingest.people.settling import People
 from ingest.people.whose import Whose
 from ingest.vault import Vault
@@ -51,6 +51,11 @@ TICKS_KEPT = 300  # of one process; a reader needs the newest alone
 EDGE = "edge"  # the source of ticks, and where the dead letters of refused events stand
 EDGE_SEGMENT = "edge.segment"  # of refused messages in Segment's form, which have a door of their own
 EDGE_HISTORIC = "edge.historic"  # of those that an import brought: they must never come back as news
+
+
+# What passes by itself: who was overtaken, or stopped for another in a circle, comes again with a later id.
+OTHERS = (store.Overtaken, asyncpg.DeadlockDetectedError)
+IN_TURN = Retry(first_ms=2, factor=2.0, max_ms=100, max_tries=10)
 
 
 class Full(Exception):
@@ -84,12 +89,11 @@ class Flusher:
         clock: Clock,
         settings: Settings,
         bell: Bell,
-        people: People | None = None,
-        whose: Whose | None = None,
+        people: People,
+        whose: Whose,
     ) -> None:
         self._pool, self._vault, self._clock, self._settings, self._bell = pool, vault, clock, settings, bell
-        naming = Naming(vault, identity_rules.load(), {})
-        self._people, self._whose = people or People(naming), whose or Whose(naming)
+        self._people, self._whose = people, whose
         self._waiting: list[Submission] = []
         self._waiting_events = 0
         self._arrived = asyncio.Event()
@@ -135,10 +139,7 @@ class Flusher:
     async def _settle(self, batch: Sequence[Submission], tick: bool) -> None:
         """Flushes the batch; when the fault is in it, request by request, so that one costs the others nothing."""
         try:
-            fresh = await self._flush(batch, tick)
-        except (store.Overtaken, asyncpg.DeadlockDetectedError):
-            await self._settle(batch, tick)
-            return
+            fresh = await self._flush_in_turn(batch, tick)
         except Exception as error:  # the one seam to the database
             if is_outside(error):
                 self._fault = f"the database does not answer: {type(error).__name__}"
@@ -146,6 +147,9 @@ class Flusher:
             elif len(batch) > 1:
                 for submission in batch:
                     await self._settle([submission], tick=False)
+            elif isinstance(error, OTHERS):
+                log.warning("flush was overtaken each time", events=sum(submission.size for submission in batch))
+                self._fail(batch, Away("others write about the same all the time"))
             else:
                 log.exception("flush failed")
                 self._fault = f"{type(error).__name__}: see the log"  # its text may show what was to be written
@@ -155,6 +159,18 @@ class Flusher:
         for submission in batch:
             if not submission.done.cancelled():  # its sender has gone
                 submission.done.set_result(fresh)
+
+    async def _flush_in_turn(self, batch: Sequence[Submission], tick: bool) -> set[store.EventKey]:
+        """Flushes the batch, again while others are in the way; raises as they last did once that was often enough."""
+        attempt = 1
+        while True:
+            try:
+                return await self._flush(batch, tick)
+            except OTHERS:
+                if (pause_s := IN_TURN.next(attempt)) is None:
+                    raise
+            attempt += 1
+            await asyncio.sleep(pause_s)
 
     def _take(self) -> list[Submission]:
         """As many waiting submissions as one flush may hold, at least one if any waits."""
@@ -190,9 +206,9 @@ class Flusher:
                 received_at = self._latest = max(self._clock.now(), self._latest)
                 await committed.enter_async_context(self._settling)
             taken = [by_key[key] for key in by_key if key in fresh]
-            settled = await edge.settle(connection, self._vault, self._people, taken, received_at)
-            owned = await deliveries.owned(connection, self._whose, raws, settled.known)
-            await self._write(connection, settled, owned, received_at, watermark if tick else None)
+            decided = await edge.settle(connection, self._vault, self._people, taken, received_at)
+            owned = await deliveries.owned(connection, self._whose, raws, decided.known)
+            await self._write(connection, decided, owned, received_at, watermark if tick else None)
             await dead_letters.keep(connection, letters, received_at)
             forgotten = self._ticks[: -TICKS_KEPT + 1] if tick else []
             if forgotten:
@@ -207,12 +223,12 @@ class Flusher:
     async def _write(
         self,
         connection: Connection,
-        settled: edge.Settled,
+        decided: edge.Decided,
         owned: Sequence[deliveries.Owned],
         received_at: datetime,
         watermark: datetime | None,
     ) -> None:
-        stamped = [_stamp(accepted, received_at) for accepted in settled.told]
+        stamped = [_stamp(accepted, received_at) for accepted in decided.told]
         stale = await consents.note(connection, stamped)
         rows = [outbox.row(INGEST_EVENTS.name, event) for event in stamped if store.key_of(event) not in stale]
         if watermark is not None:
@@ -220,10 +236,24 @@ class Flusher:
             rows += [(INGEST_EVENTS.name, part, "", body) for part in range(PARTITIONS)]
         await outbox.write(connection, rows)
         personal = [
-            ((a.event.shop_id, a.event.customer_id), a.event.id, a.personal) for a in settled.known if a.personal
+            ((a.event.shop_id, a.event.customer_id), (a.event.source, a.event.id), a.personal)
+            for a in decided.known
+            if a.personal
         ]
         opened = await self._vault.put(connection, personal, [owner for _, owner in owned if owner is not None])
         await deliveries.keep(connection, self._vault, owned, opened)
+
+
+async def written(
+    flusher: Flusher, accepted: Sequence[Accepted], letters: Sequence[DeadLetter] = (), raws: Sequence[Raw] = ()
+) -> set[store.EventKey]:
+    """For a request: returns when all is durable, with the keys that were new; a 503 when that cannot be."""
+    try:
+        return await flusher.submit(accepted, letters, raws)
+    except Full:
+        raise unavailable("too many events are waiting to be written") from None
+    except Away as away:
+        raise unavailable(str(away)) from away
 
 
 def _stamp(accepted: Accepted, received_at: datetime) -> Event[Data]:

@@ -7,7 +7,6 @@ the same again, and some give up on an address that refuses. A replay sends the 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from http.client import responses
-from typing import Protocol
 
 import msgspec
 from fastapi import APIRouter, Request, Response
@@ -20,23 +19,21 @@ from common.shops import Shop
 from common.telemetry import metrics
 from common.web.auth import address_of
 from common.web.limits import Limits
-from common.web.problems import Problem, unavailable
+from common.web.problems import Problem
 from ingest import store
 from ingest.connectors.known import CONNECTORS
 from ingest.connectors.port import Converted, Delivery, Ignored, PrivacyRequest
 from ingest.counting import OUTCOMES, reason_of, start_counting
 from ingest.deliveries import Raw
-from ingest.domain.accept import Accepted, Identity, accept
+from ingest.domain.accept import Accepted, accept
 from ingest.domain.review_topics import Table
-from ingest.flusher import Away, Flusher, Full
+from ingest.flusher import Flusher, written
 from ingest.health import Health
+from ingest.privacy.requests import Privacy
 from ingest.sources import Source, Sources
 from ingest.vault import Vault
 
 LETTERS = "hooks/"  # before the source's id: the topic that a delivery's dead letter stands under
-UNASKED = Rejection(
-    "$", "asks for somebody's personal data, which nobody here looks after yet: replay it once one does"
-)
 
 
 class Taken(Struct, frozen=True):
@@ -57,15 +54,6 @@ class Read(Struct, frozen=True):
     ignored: bool = False
 
 
-class Privacy(Protocol):
-    """Who does what people may ask for by law."""
-
-    async def request(
-        self, shop_id: str, source_id: str, kind: str, names: Sequence[Identity], reference: str, at: datetime
-    ) -> None:
-        """Returns when the request is durable; one with the same reference is the same request."""
-
-
 class Hooks:
     """From a delivery to what became of it."""
 
@@ -79,8 +67,8 @@ class Hooks:
         shops: Mapping[str, Shop],
         keywords: Mapping[str, Table],
         limits: Limits,
-        privacy: Privacy | None = None,
-        keeps_raw: bool = False,
+        privacy: Privacy,
+        keeps_raw: bool,
     ) -> None:
         self._flusher, self._vault, self._sources, self._health = flusher, vault, sources, health
         self._clock, self._shops, self._keywords, self._limits = clock, shops, keywords, limits
@@ -165,25 +153,16 @@ class Hooks:
         decided = [accept(each, shop.shop_id, shop.currency, now, False, keywords) for each in converted.events]
         accepted = tuple(each for each in decided if isinstance(each, Accepted))
         rejections = (*converted.rejections, *(each for each in decided if isinstance(each, Rejection)))
-        if converted.requests and self._privacy is None:
-            rejections = (*rejections, UNASKED)
         return Read(accepted, rejections, converted.requests)
 
     async def submit(
         self, accepted: Sequence[Accepted], letters: Sequence[DeadLetter] = (), raws: Sequence[Raw] = ()
     ) -> set[store.EventKey]:
         """Returns when all is durable, with the keys that were new; a 503 when that cannot be."""
-        try:
-            return await self._flusher.submit(accepted, letters, raws)
-        except Full:
-            raise unavailable("too many events are waiting to be written") from None
-        except Away as away:
-            raise unavailable(str(away)) from away
+        return await written(self._flusher, accepted, letters, raws)
 
     async def ask(self, source: Source, requests: Sequence[PrivacyRequest], now: datetime) -> None:
         """Before the platform is answered: what it passed on by law is not lost with this process."""
-        if self._privacy is None:
-            return
         for asked in requests:
             await self._privacy.request(
                 source.shop_id, source.origin.source_id, asked.kind, asked.names, asked.reference, now

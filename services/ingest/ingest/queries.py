@@ -1,4 +1,4 @@
-"""All SQL that reads in ingest, but the vault's."""
+"""SQL that lists refused events and the audit log."""
 
 from datetime import datetime
 

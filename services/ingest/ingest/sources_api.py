@@ -131,7 +131,7 @@ def _add_deliveries(routes: APIRouter, pool: asyncpg.Pool, held: Sources, hooks:
         taken = await hooks.take(source, delivery, keep=False)
         if taken.rejections:
             raise Problem(422, "Delivery rejected", taken.rejections[0].reason, path=taken.rejections[0].path)
-        status = "accepted" if taken.accepted else "duplicate"
+        status = "ignored" if taken.ignored else "accepted" if taken.accepted else "duplicate"
         return Response(msgspec.json.encode({"status": status}), 202, media_type="application/json")
 
 

@@ -1,4 +1,4 @@
-"""All SQL that writes what ingest takes in, but the vault's."""
+"""SQL of a flush itself: which events were never seen before, and ticks that may go. Every room keeps its own."""
 
 from collections.abc import Sequence
 

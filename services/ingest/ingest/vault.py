@@ -10,7 +10,7 @@ import os
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import Self
+from typing import NamedTuple, Self
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -27,6 +27,29 @@ INDEXED = ("phone", "email")
 OF_AN_EVENT = ("review_text", "consent_proof")  # each event's own, kept beside those before
 
 Key = tuple[str, str]  # shop_id, customer_id
+EventId = tuple[str, str]  # source, id: of the event that brought a value
+
+
+class Part(NamedTuple):
+    """What a name under which the vault keeps a value says: which field; of an event's own value, whose event."""
+
+    field: str
+    source: str = ""  # empty in names made before they held it, too
+    event_id: str = ""
+
+
+def names_of(field: str, event: EventId) -> tuple[str, ...]:
+    """The name that a value is kept under, and after it the one that it may have been kept under before."""
+    source, event_id = event
+    return (f"{field}:{source} {event_id}", f"{field}:{event_id}") if field in OF_AN_EVENT else (field,)
+
+
+def part_of(name: str) -> Part:
+    """The name taken apart. Neither sources nor events' ids hold a space."""
+    field, _, event = name.partition(":")
+    source, _, event_id = event.rpartition(" ")
+    return Part(field, source, event_id)
+
 
 # The key that stands there wins: two processes may make one for the same customer at the same time.
 MAKE_KEYS = """
@@ -110,21 +133,30 @@ class Vault:
         return self.blind_index(shop_id, "pseudonym", value).hex()[:PSEUDONYM_CHARS]
 
     async def put(
-        self, connection: Connection, items: Sequence[tuple[Key, str, Personal]], also: Sequence[Key] = ()
+        self, connection: Connection, items: Sequence[tuple[Key, EventId, Personal]], also: Sequence[Key] = ()
     ) -> Mapping[Key, AESGCM]:
-        """Seals `(customer, event_id, personal)` items in the caller's transaction; a later value replaces one. Gives
+        """Seals `(customer, event, personal)` items in the caller's transaction; a later value replaces one. Gives
         the data keys of their customers, and of those `also` asked for: all at once, so that two transactions never
         wait for each other in a circle."""
-        if not items and not also:
+        values = [
+            (key, names_of(field, event)[0], value)
+            for key, event, personal in items
+            for field, value in msgspec.structs.asdict(personal).items()
+            if value is not None
+        ]
+        return await self.keep(connection, values, [*(key for key, _, _ in items), *also])
+
+    async def keep(
+        self, connection: Connection, values: Sequence[tuple[Key, str, str]], also: Sequence[Key] = ()
+    ) -> Mapping[Key, AESGCM]:
+        """Seals `(customer, name, value)` under these very names, as `put` does."""
+        if not values and not also:
             return {}
-        opened = await self.data_keys(connection, [*(key for key, _, _ in items), *also])
+        opened = await self.data_keys(connection, [*(key for key, _, _ in values), *also])
         rows: dict[tuple[str, str, str], tuple[bytes, bytes | None]] = {}
-        for key, event_id, personal in items:
-            for field, value in msgspec.structs.asdict(personal).items():
-                if value is not None:
-                    name = f"{field}:{event_id}" if field in OF_AN_EVENT else field
-                    sealed = seal(opened[key], value.encode(), place_of(key, name))
-                    rows[*key, name] = (sealed, self.blind_index(key[0], field, value) if field in INDEXED else None)
+        for key, name, value in values:
+            sealed = seal(opened[key], value.encode(), place_of(key, name))
+            rows[*key, name] = (sealed, self.blind_index(key[0], name, value) if name in INDEXED else None)
         if rows:
             await connection.execute(PUT, *zip(*((*place, *sealed) for place, sealed in rows.items()), strict=True))
         return opened

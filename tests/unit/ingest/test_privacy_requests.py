@@ -1,4 +1,4 @@
-"""What platforms pass on by law reaches whoever does it, before the platform is answered; else it is kept."""
+"""What platforms pass on by law reaches whoever does it, before the platform is answered."""
 
 import json
 from collections.abc import Sequence
@@ -19,7 +19,8 @@ from ingest.domain.accept import Accepted, Identity
 from ingest.domain.review_topics import NO_KEYWORDS
 from ingest.flusher import Flusher
 from ingest.health import Health
-from ingest.hooks import Hooks, Privacy
+from ingest.hooks import Hooks
+from ingest.privacy.requests import Privacy
 from ingest.sources import Source, Sources
 from ingest.store import EventKey
 from ingest.vault import Vault
@@ -66,7 +67,7 @@ class Asked:
         self.requests.append((shop_id, source_id, kind, tuple(names), reference, at))
 
 
-def hooks(written: Written, privacy: Privacy | None) -> Hooks:
+def hooks(written: Written, privacy: Asked) -> Hooks:
     shops = {"shop": Shop("shop", "Asia/Shanghai", "CNY", "zh-CN")}
     limits = Limits(Settings(_env_file=None))
     return Hooks(
@@ -78,7 +79,8 @@ def hooks(written: Written, privacy: Privacy | None) -> Hooks:
         shops,
         {"shop": NO_KEYWORDS},
         limits,
-        privacy,
+        cast(Privacy, privacy),
+        keeps_raw=False,
     )
 
 
@@ -94,12 +96,3 @@ async def test_a_request_is_handed_on() -> None:
 async def test_a_request_that_was_not_written_down_is_not_answered_as_a_success() -> None:
     with pytest.raises(OSError, match="away"):
         await hooks(Written(), Asked(fails=True)).take(SOURCE, REDACT)
-
-
-async def test_a_request_that_nobody_takes_is_kept_sealed() -> None:
-    written = Written()
-    taken = await hooks(written, None).take(SOURCE, REDACT)
-    (letter,) = written.letters
-    assert taken.rejections == (letter.rejection,)
-    assert b"ann" not in letter.body
-    assert b"customers/redact" in VAULT.open_letter(letter.body)

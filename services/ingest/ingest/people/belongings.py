@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from common.db.engine import Connection
-from ingest.domain.accept import Personal
 from ingest.vault import Vault
 
 # What is lacking there, and who had it first, of those who were merged before.
@@ -73,9 +72,6 @@ async def _carry(connection: Connection, vault: Vault, carried: Carried) -> None
         return
     fields, first = zip(*rows, strict=True)
     values = (await vault.get(connection, carried.shop_id, [carried.gone], fields)).get(carried.gone, {})
-    items = []
-    for field, value in values.items():
-        name, _, event_id = field.partition(":")  # a review's text stands by its event
-        items.append(((carried.shop_id, carried.into), event_id, Personal(**{name: value})))
-    await vault.put(connection, items)
+    into = (carried.shop_id, carried.into)
+    await vault.keep(connection, [(into, field, value) for field, value in values.items()])
     await connection.execute(REMEMBER, carried.shop_id, carried.into, fields, first)

@@ -20,17 +20,6 @@ from ingest.store import Overtaken
 
 OPERATOR = "operator"  # as a source, and in place of a name's kind
 
-SPLIT = """
-UPDATE people SET parent = NULL, into_id = NULL, kind = NULL, value = NULL, source = NULL, event_id = NULL,
-    merged_at = NULL WHERE shop_id = $1 AND customer_id = $2
-"""
-LEAVE_TOO = "UPDATE people SET into_id = $3 WHERE shop_id = $1 AND customer_id = ANY($2)"
-KEEP_APART = "INSERT INTO kept_apart (shop_id, one, other, since) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"
-BRING_TOGETHER = """
-DELETE FROM kept_apart
-WHERE shop_id = $1 AND ((one = ANY($2) AND other = ANY($3)) OR (one = ANY($3) AND other = ANY($2)))
-"""
-
 
 def is_operated(event: Event[Data]) -> bool:
     """Whether it is said by an operator."""
@@ -56,13 +45,13 @@ async def settle(connection: Connection, taken: Sequence[Accepted], now: datetim
 
 async def _merge(connection: Connection, event: Event[Data], into: str, now: datetime) -> Carried | None:
     shop_id = event.shop_id
-    going = await people_store.family(connection, shop_id, event.customer_id)
-    staying = await people_store.family(connection, shop_id, into)
+    going = await people_store.family_to_change(connection, shop_id, event.customer_id)
+    staying = await people_store.family_to_change(connection, shop_id, into)
     gone, stays = next(iter(going)), next(iter(staying))
     if gone == stays:
         return None
     await people_store.hold(connection, shop_id, (gone, stays))
-    await connection.execute(BRING_TOGETHER, shop_id, list(going), list(staying))
+    await people_store.bring_together(connection, shop_id, list(going), list(staying))
     cause = Cause(event.source, event.id)
     await people_store.merge(connection, shop_id, [Merged(gone, stays, stays, Name(OPERATOR, ""), cause)], now)
     metrics.INGEST_MERGES.inc()
@@ -71,19 +60,17 @@ async def _merge(connection: Connection, event: Event[Data], into: str, now: dat
 
 async def _split(connection: Connection, event: Event[Data], now: datetime) -> Returned | None:
     shop_id, gone = event.shop_id, event.customer_id
-    family = await people_store.family(connection, shop_id, gone)
+    family = await people_store.family_to_change(connection, shop_id, gone)
     out_of = next(iter(family))
     if gone == out_of:
         return None
     await people_store.hold(connection, shop_id, (out_of,))
-    if await people_store.family(connection, shop_id, gone) != family:
+    if await people_store.family_to_change(connection, shop_id, gone) != family:
         raise Overtaken
     parent = family[gone]
     assert parent is not None
     of = below(family, gone)
-    await connection.execute(SPLIT, shop_id, gone)
-    await connection.execute(LEAVE_TOO, shop_id, [each for each in of if each != gone], gone)
-    await connection.execute(KEEP_APART, shop_id, *sorted((gone, parent)), now)
+    await people_store.split(connection, shop_id, gone, [each for each in of if each != gone], parent, now)
     return Returned(shop_id, gone, out_of, of, tuple(each for each in family if each not in of))
 
 

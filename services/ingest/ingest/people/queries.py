@@ -1,4 +1,4 @@
-"""All SQL that only shows people and their names, and why two ids are one."""
+"""SQL that only shows people and their names, and why two ids are one."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

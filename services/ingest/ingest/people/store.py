@@ -1,4 +1,5 @@
-"""All SQL of identities and of people who turned out to be one, but what only shows them.
+"""SQL that finds out and changes whose a name is, and who turned out to be one; queries.py shows it, whose.py answers
+and forgets.
 
 Names keep the person whom they were given to and are never moved; who was merged leads to who lives on (`into_id`, one
 step however many merges). To change who lives on, a transaction holds the rows of both, so whoever comes second finds
@@ -84,7 +85,23 @@ FOLLOW = """
 UPDATE people p SET into_id = k.into_id FROM unnest($2::text[], $3::text[]) AS k (gone, into_id)
 WHERE p.shop_id = $1 AND p.into_id = k.gone
 """
-FAMILY = "SELECT customer_id, parent FROM people WHERE shop_id = $1 AND into_id = $2"
+# By both ways through `people`: up to who lives on, and down to all who were merged into that one.
+FAMILY = """
+WITH root AS (
+    SELECT coalesce((SELECT into_id FROM people WHERE (shop_id, customer_id) = ($1, $2)), $2::text) AS id)
+SELECT id AS customer_id, NULL AS parent FROM root
+UNION ALL SELECT p.customer_id, p.parent FROM people p, root WHERE p.shop_id = $1 AND p.into_id = root.id
+"""
+SPLIT = """
+UPDATE people SET parent = NULL, into_id = NULL, kind = NULL, value = NULL, source = NULL, event_id = NULL,
+    merged_at = NULL WHERE shop_id = $1 AND customer_id = $2
+"""
+LEAVE_TOO = "UPDATE people SET into_id = $3 WHERE shop_id = $1 AND customer_id = ANY($2)"
+KEEP_APART = "INSERT INTO kept_apart (shop_id, one, other, since) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"
+BRING_TOGETHER = """
+DELETE FROM kept_apart
+WHERE shop_id = $1 AND ((one = ANY($2) AND other = ANY($3)) OR (one = ANY($3) AND other = ANY($2)))
+"""
 
 Key = tuple[str, str]  # shop_id, customer_id
 COUNTED = [kind for kind in KINDS if kind != ORDER]
@@ -184,10 +201,30 @@ async def merge(connection: Connection, shop_id: str, merges: Sequence[Merged], 
     await connection.execute(FOLLOW, shop_id, columns[0], columns[2])
 
 
+async def split(
+    connection: Connection, shop_id: str, gone: str, too: Sequence[str], parent: str, now: datetime
+) -> None:
+    """Makes `gone`, whose person is held, a person again, with those who go along `too`; kept apart from `parent`."""
+    await connection.execute(SPLIT, shop_id, gone)
+    await connection.execute(LEAVE_TOO, shop_id, too, gone)
+    await connection.execute(KEEP_APART, shop_id, *sorted((gone, parent)), now)
+
+
+async def bring_together(connection: Connection, shop_id: str, ones: Sequence[str], others: Sequence[str]) -> None:
+    """Forgets that any of the ones was kept apart from any of the others."""
+    await connection.execute(BRING_TOGETHER, shop_id, ones, others)
+
+
 async def family(connection: Connection, shop_id: str, customer_id: str) -> dict[str, str | None]:
-    """Who lives on of the id's person, first, and all who were merged into them: {customer_id: with whom at first}."""
-    root = (await merged(connection, [(shop_id, customer_id)])).get((shop_id, customer_id), customer_id)
-    return {root: None} | {row["customer_id"]: row["parent"] for row in await connection.fetch(FAMILY, shop_id, root)}
+    """Who lives on of the id's person, first, and all who were merged into them: {customer_id: with whom at first}. To
+    read: it may be otherwise a moment later."""
+    return {row["customer_id"]: row["parent"] for row in await connection.fetch(FAMILY, shop_id, customer_id)}
+
+
+async def family_to_change(connection: Connection, shop_id: str, customer_id: str) -> dict[str, str | None]:
+    """The same, for who is about to change it. Raises Overtaken."""
+    await merged(connection, [(shop_id, customer_id)])
+    return await family(connection, shop_id, customer_id)
 
 
 def _check(rows: Sequence[asyncpg.Record]) -> None:

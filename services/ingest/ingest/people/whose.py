@@ -1,4 +1,4 @@
-"""Whose a name is, and which ids are one person's: what the vault's other rooms ask of people's tables."""
+"""Whose a name is, and which ids are one person's: what other rooms ask of people's tables."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -6,15 +6,9 @@ from common.db.engine import Connection
 from ingest.domain.accept import Identity
 from ingest.domain.identity import CONTACTS
 from ingest.domain.linking import ID
+from ingest.people import store as people_store
 from ingest.people.naming import Naming
 
-# By both ways through `people`: up to who lives on, and down to all who were merged into that one.
-IDS = """
-WITH root AS (
-    SELECT coalesce((SELECT into_id FROM people WHERE (shop_id, customer_id) = ($1, $2)), $2::text) AS id)
-SELECT id FROM root
-UNION ALL SELECT p.customer_id FROM people p, root WHERE p.shop_id = $1 AND p.into_id = root.id
-"""
 # Of names that lead to one person; what many share leads to nobody.
 LEADING = """
 SELECT i.kind, i.value, coalesce(p.into_id, i.customer_id) FROM identities i
@@ -41,8 +35,7 @@ class Whose:
 
     async def ids_of(self, connection: Connection, shop_id: str, customer_id: str) -> list[str]:
         """All ids of the person that this is an id of, the one that lives on first."""
-        rows = await connection.fetch(IDS, shop_id, customer_id)
-        return list(dict.fromkeys(id_ for (id_,) in rows))
+        return list(await people_store.family(connection, shop_id, customer_id))
 
     async def found(self, connection: Connection, shop_id: str, names: Collection[Identity]) -> Mapping[Identity, str]:
         """The customers that names lead to, of those names that lead to any; a sender's own id leads to itself."""

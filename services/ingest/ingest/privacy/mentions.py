@@ -16,6 +16,8 @@ from urllib.parse import parse_qsl
 
 from msgspec import Struct
 
+from ingest.vault import part_of
+
 DEPTH_MAX = 6  # of things packed into one another
 PHONE_DIGITS_MIN = 7  # fewer are found in anything
 NATIONAL_DIGITS = 11  # of a number without its country's code, at most; as long as they are, they are one person's
@@ -44,7 +46,7 @@ def traits(values: Iterable[tuple[str, str]]) -> Traits:
     told: dict[str, set[str]] = {"phone": set(), "email": set(), "name": set(), "text": set()}
     for kind, value in values:
         plain = _plain(value)
-        match kind.partition(":")[0]:
+        match part_of(kind).field:
             case "phone" if len(digits := _digits(plain)) >= PHONE_DIGITS_MIN:
                 told["phone"].add(digits[-NATIONAL_DIGITS:])
             case "email" if "@" in plain:

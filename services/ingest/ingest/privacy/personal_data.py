@@ -11,7 +11,7 @@ from common.db.engine import Connection
 from common.ids import partition_of
 from ingest import consents, deliveries
 from ingest.people.whose import Whose
-from ingest.vault import OF_AN_EVENT, Vault
+from ingest.vault import OF_AN_EVENT, Vault, part_of
 
 CHUNK_ROWS = 1_000
 # Served by the outbox's primary key, the whole partition: asked once for a person, not all day.
@@ -51,18 +51,21 @@ async def of_person(
 
 
 def _contact(values: Mapping[str, str]) -> dict[str, str]:
-    return {field: value for field, value in values.items() if field.partition(":")[0] not in OF_AN_EVENT}
+    return {field: value for field, value in values.items() if part_of(field).field not in OF_AN_EVENT}
 
 
-def _reviews(fields: Mapping[str, Mapping[str, str]]) -> list[dict[str, str]]:
+def _reviews(fields: Mapping[str, Mapping[str, str]]) -> list[dict[str, str | None]]:
     """Each once, though a merge leaves it with both."""
     texts = {
-        field.partition(":")[2]: value
+        (part.event_id, part.source): value
         for values in fields.values()
-        for field, value in values.items()
-        if field.startswith("review_text:")
+        for name, value in values.items()
+        if (part := part_of(name)).field == "review_text"
     }
-    return [{"event_id": event_id, "text": text} for event_id, text in sorted(texts.items())]
+    return [
+        {"source": source or None, "event_id": event_id, "text": text}
+        for (event_id, source), text in sorted(texts.items())
+    ]
 
 
 def _orders(events: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:

@@ -1,4 +1,4 @@
-"""All SQL of reconciliation: what is due, who has it, and how far it has come."""
+"""SQL of reconciliation: what is due, who has it, and how far it has come."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -23,6 +23,9 @@ WHERE source_id = $1 AND resource = $2 AND claim = $3 RETURNING 1
 END = """
 UPDATE polls SET up_to = GREATEST(up_to, $4), due_at = $5, polled_at = $6, failures = 0, fault = NULL
 WHERE source_id = $1 AND resource = $2 AND claim = $3
+"""
+GO_ON = """
+UPDATE polls SET due_at = $4, failures = 0, fault = NULL WHERE source_id = $1 AND resource = $2 AND claim = $3
 """
 FAIL = """
 UPDATE polls SET due_at = $4, failures = failures + 1, fault = $5
@@ -77,6 +80,11 @@ async def move(pool: asyncpg.Pool, poll: Poll, up_to: datetime, found: int, unti
 async def end(pool: asyncpg.Pool, poll: Poll, up_to: datetime, due_at: datetime, now: datetime) -> None:
     """Everything up to then is known."""
     await pool.execute(END, *poll.mine, up_to, due_at, now)
+
+
+async def go_on(pool: asyncpg.Pool, poll: Poll, due_at: datetime) -> None:
+    """As much as one poll reads is durable; more is left, from where it came to."""
+    await pool.execute(GO_ON, *poll.mine, due_at)
 
 
 async def fail(pool: asyncpg.Pool, poll: Poll, due_at: datetime, fault: str) -> None:

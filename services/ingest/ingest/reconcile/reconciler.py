@@ -39,6 +39,7 @@ LEASE = timedelta(
 LOOK_S = 2.0  # between two looks for what is due
 AT_ONCE = 50  # objects on the road at the same time: they share a flush
 MAX_PAGES = 1_000  # of one poll; the rest is the next one's
+OUTCOMES = ("complete", "goes_on", "failed")  # of polls, as the metrics name them
 AGAIN = Retry(first_ms=5_000, factor=2.0, max_ms=900_000, max_tries=FOREVER, jitter=0.2)
 
 
@@ -71,7 +72,7 @@ class Reconciler:
         self._known: dict[tuple[str, str], dict[tuple[str, str], datetime | None]] = {}
         for kind in DIALECTS:
             metrics.POLL_EVENTS.labels(kind)
-            for outcome in ("complete", "failed"):
+            for outcome in OUTCOMES:
                 metrics.POLLS.labels(kind, outcome)
 
     async def run(self) -> None:
@@ -112,13 +113,19 @@ class Reconciler:
             log.exception("reconciliation failed", source=poll.source_id, resource=poll.resource)
             await self._failed(poll, kind, Unreadable(f"{type(error).__name__}: see the log"))
         else:
-            now = self._clock.now()
-            await polls.end(self._pool, poll, up_to, now + self._pause, now)
-            metrics.POLLS.labels(kind, "complete").inc()
+            await self._ended(poll, kind, up_to)
         return True
 
-    async def _ask_all(self, poll: Poll, source: Source, access: tuple[str, bytes]) -> datetime:
-        """Page by page; how far everything is known then."""
+    async def _ended(self, poll: Poll, kind: str, up_to: datetime | None) -> None:
+        now = self._clock.now()
+        if up_to is None:
+            await polls.go_on(self._pool, poll, now)
+        else:
+            await polls.end(self._pool, poll, up_to, now + self._pause, now)
+        metrics.POLLS.labels(kind, "goes_on" if up_to is None else "complete").inc()
+
+    async def _ask_all(self, poll: Poll, source: Source, access: tuple[str, bytes]) -> datetime | None:
+        """Page by page; how far everything is known then. None where the next poll has to go on from the cursor."""
         shop, sealed = access
         dialect = DIALECTS[source.connector.kind]
         rest = Rest(self._client, dialect, shop, self._vault.open_secret(poll.source_id, sealed), self._sleep)
@@ -140,7 +147,9 @@ class Reconciler:
             if page.next is None:
                 return newest
             ask = page.next
-        raise Away("more changes than one poll reads: going on", 0.0)
+        if not in_order or newest == poll.up_to:
+            raise Unreadable("more changes than one poll reads, in no order: it comes no further")
+        return None
 
     async def _tell(self, poll: Poll, source: Source, found: Sequence[Found]) -> int:
         """Returns when all of it is durable: how many events were news."""

@@ -11,9 +11,11 @@ from pydantic import BaseModel
 from common.web.auth import Reader
 from common.web.paging import PlainId
 from common.web.problems import Problem
+from ingest.domain.accept import Identity
+from ingest.domain.linking import ORDER
 from ingest.domain.orders import Moment, Order
+from ingest.people.whose import Whose
 from ingest.things import store as things_store
-from ingest.things.store import KnownOrder
 
 
 class MomentOut(BaseModel):
@@ -41,10 +43,11 @@ class RemarkOut(BaseModel):
 
 class OrderOut(BaseModel):
     """An order. `state` is the furthest it reached, null while only payments or edits of it were heard of; amounts are
-    minor units of `currency`, null where nobody told."""
+    minor units of `currency`, null where nobody told. `customer_id` is whose it was first, by the id of who lives on;
+    null where nobody is known by it, as after an erasure."""
 
     order_id: str
-    customer_id: str
+    customer_id: str | None
     state: str | None
     currency: str
     amount_minor: int | None  # what is to be paid for all of it
@@ -59,27 +62,28 @@ class OrderOut(BaseModel):
     remarks: list[RemarkOut]
 
 
-def router(pool: asyncpg.Pool) -> APIRouter:
+def router(pool: asyncpg.Pool, whose: Whose) -> APIRouter:
     """Orders' route."""
     routes = APIRouter(tags=["orders"])
 
     @routes.get("/v1/orders/{order_id:path}")
     async def get_order(order_id: PlainId, caller: Reader) -> OrderOut:
         """What is known of one order, whoever told it."""
+        name = Identity(ORDER, order_id)
         async with pool.acquire() as connection:
-            found = await things_store.order_of(connection, caller.shop_id, order_id)
-        if found is None:
+            order = await things_store.order_of(connection, caller.shop_id, order_id)
+            people = await whose.found(connection, caller.shop_id, [name])
+        if order is None:
             raise Problem(404, responses[404], "Nothing was heard of this order.")
-        return _out(order_id, found)
+        return _out(order_id, people.get(name), order)
 
     return routes
 
 
-def _out(order_id: str, found: KnownOrder) -> OrderOut:
-    order: Order = found.order
+def _out(order_id: str, customer_id: str | None, order: Order) -> OrderOut:
     return OrderOut(
         order_id=order_id,
-        customer_id=found.customer_id,
+        customer_id=customer_id,
         state=order.furthest[0] if order.furthest is not None else None,
         currency=order.currency,
         amount_minor=order.content.amount_minor if order.content is not None else None,

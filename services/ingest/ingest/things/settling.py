@@ -11,7 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from common.contracts.envelope import Data, Event
-from common.contracts.ingest import CartUpdated, CustomerMerged
+from common.contracts.ingest import CartUpdated
 from common.db.engine import Connection
 from common.ids import derived_id
 from ingest.domain import carts, orders
@@ -27,9 +27,6 @@ async def settle(connection: Connection, known: Sequence[Accepted], received_at:
     await things.load(connection, [accepted.event for accepted in known])
     told = [each for accepted in known for each in things.hear(accepted)]
     await things.save(connection)
-    for accepted in known:
-        if isinstance(merged := accepted.event.data, CustomerMerged):
-            await store.follow(connection, accepted.event.shop_id, accepted.event.customer_id, merged.into)
     return told
 
 
@@ -73,12 +70,12 @@ class Things:
         return [_told(accepted, data, data.item.item_id) for data in changes]
 
     def _of_order(self, accepted: Accepted) -> Iterable[Accepted]:
-        event, key = accepted.event, _order_key(accepted.event)
+        key = _order_key(accepted.event)
         known = self._orders_now.get(key) or self._orders.get(key) or store.KnownOrder()
         at, timed = self._moment(accepted)
-        order, facts = orders.hear(known.order, event.data, orders.Moment(at, self._received_at), timed=timed)
-        if order != known.order or event.customer_id != known.customer_id:
-            self._orders_now[key] = store.KnownOrder(order, event.customer_id, known.revision)
+        order, facts = orders.hear(known.order, accepted.event.data, orders.Moment(at, self._received_at), timed=timed)
+        if order != known.order:
+            self._orders_now[key] = store.KnownOrder(order, known.revision)
         return [_told(accepted, data) for data in facts]
 
     def _moment(self, accepted: Accepted) -> tuple[datetime, bool]:

@@ -1,4 +1,4 @@
-"""All SQL of carts and orders: the rows of one flush are locked by one statement and written by another.
+"""SQL of carts and orders: the rows of one flush are locked by one statement and written by another.
 
 Whoever flushes later must find what it goes by in the order of transaction ids, since the bus is read in it. So a row
 that a later transaction wrote, or one that was made after we looked, means the same as a repeat of its kind does: the
@@ -26,7 +26,7 @@ FROM unnest($1::text[], $2::text[], $3::text[]) AS k (shop_id, source, cart_id)
 JOIN carts c USING (shop_id, source, cart_id) ORDER BY c.shop_id, c.source, c.cart_id FOR UPDATE OF c
 """
 LOCK_ORDERS = """
-SELECT o.shop_id, o.order_id, o.customer_id, o.revision, o.body, age(o.xmin) < age(pg_current_xact_id()::xid)
+SELECT o.shop_id, o.order_id, o.revision, o.body, age(o.xmin) < age(pg_current_xact_id()::xid)
 FROM unnest($1::text[], $2::text[]) AS k (shop_id, order_id)
 JOIN orders o USING (shop_id, order_id) ORDER BY o.shop_id, o.order_id FOR UPDATE OF o
 """
@@ -40,15 +40,11 @@ SET touched_on = EXCLUDED.touched_on, revision = EXCLUDED.revision, body = EXCLU
 WHERE c.revision = EXCLUDED.revision - 1
 """
 SAVE_ORDERS = """
-INSERT INTO orders AS o (shop_id, order_id, customer_id, revision, body)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::json[]) ORDER BY 1, 2
-ON CONFLICT (shop_id, order_id) DO UPDATE
-SET customer_id = EXCLUDED.customer_id, revision = EXCLUDED.revision, body = EXCLUDED.body
+INSERT INTO orders AS o (shop_id, order_id, revision, body)
+SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::json[]) ORDER BY 1, 2
+ON CONFLICT (shop_id, order_id) DO UPDATE SET revision = EXCLUDED.revision, body = EXCLUDED.body
 WHERE o.revision = EXCLUDED.revision - 1
 """
-
-# Served by orders_of_a_customer.
-FOLLOW = "UPDATE orders SET customer_id = $3, revision = revision + 1 WHERE shop_id = $1 AND customer_id = $2"
 
 # Served by carts_touched. What a flush holds is being touched.
 FORGET_CARTS = """
@@ -57,7 +53,7 @@ DELETE FROM carts WHERE (shop_id, source, cart_id) IN (
     FOR UPDATE SKIP LOCKED)
 """
 
-ORDER = "SELECT customer_id, body FROM orders WHERE shop_id = $1 AND order_id = $2"
+ORDER = "SELECT body FROM orders WHERE shop_id = $1 AND order_id = $2"
 
 _CART = msgspec.json.Decoder(Cart)
 _ORDER = msgspec.json.Decoder(Order)
@@ -71,10 +67,9 @@ class KnownCart(Struct, frozen=True):
 
 
 class KnownOrder(Struct, frozen=True):
-    """An order, whose it is, and how often its row was written."""
+    """An order, and how often its row was written. Whose it is, is known by its name: see people/whose.py."""
 
     order: Order = Order()
-    customer_id: str = ""
     revision: int = 0
 
 
@@ -92,10 +87,10 @@ async def lock_orders(connection: Connection, keys: Sequence[OrderKey]) -> dict[
     """Those orders that are known, locked until the transaction ends. Raises Overtaken."""
     found: dict[OrderKey, KnownOrder] = {}
     rows = await connection.fetch(LOCK_ORDERS, *zip(*keys, strict=True))
-    for shop_id, order_id, customer_id, revision, body, overtaken in rows:
+    for shop_id, order_id, revision, body, overtaken in rows:
         if overtaken:
             raise Overtaken
-        found[shop_id, order_id] = KnownOrder(_ORDER.decode(body), customer_id, revision)
+        found[shop_id, order_id] = KnownOrder(_ORDER.decode(body), revision)
     return found
 
 
@@ -107,13 +102,8 @@ async def save_carts(connection: Connection, carts: Mapping[CartKey, KnownCart],
 
 async def save_orders(connection: Connection, orders: Mapping[OrderKey, KnownOrder]) -> None:
     """Writes the orders, each as the next revision. Raises Overtaken."""
-    rows = [(*key, known.customer_id, known.revision + 1, _json(known.order)) for key, known in orders.items()]
+    rows = [(*key, known.revision + 1, _json(known.order)) for key, known in orders.items()]
     await _save(connection, SAVE_ORDERS, rows)
-
-
-async def follow(connection: Connection, shop_id: str, gone: str, into: str) -> None:
-    """The orders of who is gone are those of who lives on."""
-    await connection.execute(FOLLOW, shop_id, gone, into)
 
 
 async def forget_carts(connection: Connection, touched_before: date, limit: int) -> int:
@@ -121,10 +111,10 @@ async def forget_carts(connection: Connection, touched_before: date, limit: int)
     return _count(await connection.execute(FORGET_CARTS, touched_before, limit))
 
 
-async def order_of(connection: Connection, shop_id: str, order_id: str) -> KnownOrder | None:
+async def order_of(connection: Connection, shop_id: str, order_id: str) -> Order | None:
     """The order to look at, or None."""
-    row = await connection.fetchrow(ORDER, shop_id, order_id)
-    return None if row is None else KnownOrder(_ORDER.decode(row["body"]), row["customer_id"])
+    body = await connection.fetchval(ORDER, shop_id, order_id)
+    return None if body is None else _ORDER.decode(body)
 
 
 async def _save(connection: Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
