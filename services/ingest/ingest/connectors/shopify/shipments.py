@@ -9,8 +9,8 @@ from common.contracts import ingest
 from common.contracts.envelope import Data
 from ingest.connectors.port import Converted, Delivery, Ignored, Origin, decode, event
 from ingest.connectors.reading import required, time_of
-from ingest.connectors.shopify_form import Fact, Number, Options, id_of
-from ingest.connectors.shopify_lines import Line
+from ingest.connectors.shopify.form import Fact, Number, Options, id_of
+from ingest.connectors.shopify.lines import Line
 from ingest.connectors.values import label
 
 # What a carrier's word says, of `shipment_status` and of events. Shopify has none for an arrival in a city.

@@ -9,9 +9,9 @@ from common.contracts import ingest
 from common.contracts.envelope import Rejection
 from ingest.connectors.port import Converted, Delivery, Fault, Ignored, Origin, decode, event
 from ingest.connectors.reading import time_of
-from ingest.connectors.shopify_form import Number, Options
-from ingest.connectors.shopify_lines import Line, items
-from ingest.connectors.shopify_people import (
+from ingest.connectors.shopify.form import Number, Options
+from ingest.connectors.shopify.lines import Line, items
+from ingest.connectors.shopify.people import (
     Bought,
     cart_name,
     city_of,

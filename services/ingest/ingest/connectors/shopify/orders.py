@@ -16,10 +16,10 @@ from common.contracts.envelope import Data
 from common.money import Money
 from ingest.connectors.port import Converted, Delivery, Ignored, Origin, decode, event
 from ingest.connectors.reading import required, time_of
-from ingest.connectors.shopify_form import Amount, Fact, MoneySet, Number, Options, amount_of, header, id_of
-from ingest.connectors.shopify_lines import Line, items
-from ingest.connectors.shopify_people import Bought, city_of, country_of, locale_of, names_in, personal_in
-from ingest.connectors.shopify_shipments import Shipment, is_sent, shipment_facts
+from ingest.connectors.shopify.form import Amount, Fact, MoneySet, Number, Options, amount_of, header, id_of
+from ingest.connectors.shopify.lines import Line, items
+from ingest.connectors.shopify.people import Bought, city_of, country_of, locale_of, names_in, personal_in
+from ingest.connectors.shopify.shipments import Shipment, is_sent, shipment_facts
 from ingest.connectors.values import label
 
 CREATED = "orders/create"

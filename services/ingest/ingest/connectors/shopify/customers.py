@@ -11,8 +11,8 @@ from common.contracts.ingest import Channel
 from common.ids import derived_id
 from ingest.connectors.port import Converted, Delivery, Ignored, Origin, PrivacyRequest, decode, event
 from ingest.connectors.reading import required, time_of
-from ingest.connectors.shopify_form import Number, Options, header, id_of
-from ingest.connectors.shopify_people import (
+from ingest.connectors.shopify.form import Number, Options, header, id_of
+from ingest.connectors.shopify.people import (
     Consent,
     Customer,
     buyer,

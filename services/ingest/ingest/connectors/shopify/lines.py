@@ -7,7 +7,7 @@ from msgspec import Struct
 from common.contracts import ingest
 from common.money import Money
 from ingest.connectors.port import Fault
-from ingest.connectors.shopify_form import Amount, MoneySet, Number, amount_of, id_of
+from ingest.connectors.shopify.form import Amount, MoneySet, Number, amount_of, id_of
 from ingest.connectors.values import label
 
 

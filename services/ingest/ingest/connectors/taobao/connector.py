@@ -23,8 +23,8 @@ from ingest.connectors.port import (
     decode,
     event,
 )
-from ingest.connectors.taobao_parcels import TRACE, Trace, of_trace
-from ingest.connectors.taobao_topics import TOPICS, Content, of_topic
+from ingest.connectors.taobao.parcels import TRACE, Trace, of_trace
+from ingest.connectors.taobao.topics import TOPICS, Content, of_topic
 from ingest.connectors.values import label
 from ingest.domain.accept import Identities
 

@@ -7,7 +7,7 @@ from typing import Any
 from common.contracts import ingest
 from common.contracts.envelope import Rejection
 from common.ids import derived_id
-from ingest.connectors.segment_people import Made, Message, event, object_of, registered
+from ingest.connectors.segment.people import Made, Message, event, object_of, registered
 from ingest.connectors.values import UNPRINTABLE, any_label, identifier, minor_units, number, quantity
 
 MAX_RATING = 5

@@ -10,8 +10,8 @@ from ingest.connectors.chinese import Amount, beijing_if_any, key, yuan
 from ingest.connectors.port import Fault
 from ingest.connectors.reading import required
 from ingest.connectors.values import label, quantity
-from ingest.connectors.youzan_customers import Buyer, known_as
-from ingest.connectors.youzan_shapes import Address, Head, Line, Order, Pay, Trade
+from ingest.connectors.youzan.customers import Buyer, known_as
+from ingest.connectors.youzan.shapes import Address, Head, Line, Order, Pay, Trade
 from ingest.domain.accept import Identities, Personal
 
 Fact = tuple[tuple[str, ...], datetime | None, Data]  # what makes its id, when, what
