@@ -12,7 +12,7 @@ from common.contracts.topics import INGEST_EVENTS
 from common.retry import FOREVER, Retry
 from common.settings import Settings
 from common.telemetry import metrics
-from ingest.connectors.taobao_parcels import TRACE
+from ingest.connectors.taobao.parcels import TRACE
 from ingest.feeds import feed, run
 from ingest.feeds.pdd import Pinduoduo
 from ingest.feeds.tmc import Tmc

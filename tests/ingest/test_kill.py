@@ -60,14 +60,15 @@ class Senders:
 
 
 @asynccontextmanager
-async def ingest_process(settings: Settings, log: Path) -> AsyncIterator[Process]:
-    """`python -m ingest serve`, ready."""
+async def ingest_process(settings: Settings, log: Path, **more: str) -> AsyncIterator[Process]:
+    """`python -m ingest serve`, ready; `more` of its environment."""
     assert settings.vault_key is not None
     environment = {
         "REGULARS_DATABASE": str(settings.database),
         "REGULARS_VAULT_KEY": settings.vault_key.get_secret_value(),
         "REGULARS_INTERNAL_KEY": INTERNAL_KEY,
         "REGULARS_LOG_LEVEL": "warning",
+        **more,
     }
     process = Process("ingest", environment, log)
     process.start()

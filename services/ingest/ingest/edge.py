@@ -1,7 +1,8 @@
 """The edge's own decisions, in the transaction that writes the events: whose each is, and what it comes to.
 
 First people: an event's names lead to one person, and two people who turn out to be one are merged. Then things: a
-whole cart becomes what was added and removed, payments become a paid order, and what comes late stays without effect.
+whole cart becomes what was added and removed, payments become a paid order, and a fact of an order that is told again
+is told once. What comes late is told, and marked as late in the order's row: domain/orders.py.
 """
 
 from collections.abc import Sequence

@@ -20,8 +20,8 @@ from common.web.auth import Caller, KeyRing, address_of, requires
 from common.web.problems import Problem, problem_of
 from ingest import store
 from ingest.api import MAX_EVENTS_IN_REQUEST, Intake, or_problem
-from ingest.connectors import segment
-from ingest.connectors.segment import BATCH, KINDS, Ignored
+from ingest.connectors.segment import messages as segment
+from ingest.connectors.segment.messages import BATCH, KINDS, Ignored
 from ingest.domain.accept import Accepted, accept
 from ingest.flusher import EDGE_SEGMENT
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from common.contracts.envelope import Rejection
 from common.ids import derived_id
-from ingest.connectors.segment import Ignored, Parcel, events, opened
+from ingest.connectors.segment.messages import Ignored, Parcel, events, opened
 from ingest.domain.accept import Accepted, accept
 from ingest.domain.split import Unreadable
 

@@ -1,1 +1,1 @@
-"""What platforms send, as the events of ours that it tells of: one file per platform, pure, never an exception."""
+"""What platforms send, as the events of ours that it tells of: a file or a folder for each, pure, never raising."""

@@ -49,13 +49,6 @@ def key(value: Key) -> str | None:
     return None if text in ("", "0", "null") else text
 
 
-def required(value: Key, path: str) -> str:
-    """An id that has to be there. Raises Fault."""
-    if (found := key(value)) is None:
-        raise Fault(Rejection(path, "missing"))
-    return found
-
-
 def yuan(value: Amount, path: str) -> Money:
     """An amount in yuan. Raises Fault."""
     minor = minor_units(Decimal(repr(value)) if isinstance(value, float) else value, CURRENCY)

@@ -14,7 +14,7 @@ from msgspec import Raw, Struct
 from common.contracts import ingest
 from common.contracts.envelope import Data
 from ingest.connectors.batches import each, several
-from ingest.connectors.chinese import Amount, Key, fen, key, required, since_epoch
+from ingest.connectors.chinese import Amount, Key, fen, key, since_epoch
 from ingest.connectors.port import (
     UNREADABLE,
     Answer,
@@ -27,7 +27,8 @@ from ingest.connectors.port import (
     decode,
     event,
 )
-from ingest.connectors.port import label as label_of
+from ingest.connectors.reading import required
+from ingest.connectors.values import label
 from ingest.domain.accept import Identities, Personal
 
 SIGNATURE, APP = "event-sign", "app-id"
@@ -126,7 +127,7 @@ def _told(origin: Origin[Options], body: bytes, path: str) -> Converted | Ignore
     said = decode(_SAID, _data(message), where)
     if origin.options.shop_id and key(said.shop_id) != origin.options.shop_id:
         return Ignored("another shop's")
-    fact = _fact(tag, said, required(said.p_id, f"{where}.p_id"), where)
+    fact = _fact(tag, said, required(key(said.p_id), f"{where}.p_id"), where)
     if isinstance(fact, Ignored):
         return fact
     open_id = key(said.doudian_open_id)
@@ -160,7 +161,7 @@ def _fact(tag: str, said: Said, order: str, where: str) -> Fact | Ignored:
 
 def _of_money(tag: str, said: Said, order: str, where: str) -> Fact | Ignored:
     if tag == REFUNDED:
-        refund = required(said.aftersale_id, f"{where}.aftersale_id")
+        refund = required(key(said.aftersale_id), f"{where}.aftersale_id")
         amount = fen(said.refund_amount, f"{where}.refund_amount")
         at = since_epoch(said.success_time, SECOND, f"{where}.success_time")
         return ("order", order, "refunded", refund), at, ingest.OrderRefunded(order, refund, amount)
@@ -189,7 +190,7 @@ def _personal(receiver: Receiver | None) -> Personal | None:
 
 def _open(text: str | None) -> str | None:
     """What anybody can read."""
-    found = label_of(text)
+    found = label(text)
     return None if found is None or found.startswith(SEALED) else found
 
 

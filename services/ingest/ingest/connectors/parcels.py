@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from common.contracts import ingest
 from common.contracts.envelope import Data, Rejection
-from ingest.connectors.port import NO_CUSTOMER, Fault, Origin, event, label
+from ingest.connectors.port import NO_CUSTOMER, Fault, Origin, event
+from ingest.connectors.values import label
 
 Step = Literal["dispatched", "arrived_in_city", "out_for_delivery", "delivered"]
 

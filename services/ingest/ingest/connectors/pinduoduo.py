@@ -12,8 +12,9 @@ from common.contracts import ingest
 from common.contracts.envelope import Data
 from ingest.connectors import forwarded
 from ingest.connectors.batches import each, several
-from ingest.connectors.chinese import Amount, Key, fen, key, required, since_epoch
+from ingest.connectors.chinese import Amount, Key, fen, key, since_epoch
 from ingest.connectors.port import UNREADABLE, Connector, Converted, Delivery, Ignored, Origin, decode, event
+from ingest.connectors.reading import required
 
 GATEWAY = "wss://message-api.pinduoduo.com"
 MILLISECOND = timedelta(milliseconds=1)
@@ -111,7 +112,7 @@ def _content(message: Message) -> bytes:
 
 
 def _fact(kind: str, said: Content, at: datetime | None, where: str) -> Fact | Ignored:
-    tid = required(key(said.tid) or said.order_sn, f"{where}.tid")
+    tid = required(key(said.tid) or key(said.order_sn), f"{where}.tid")
     match kind:
         case "pdd_trade_TradeConfirmed":
             if said.pay_amount is None:
@@ -124,7 +125,7 @@ def _fact(kind: str, said: Content, at: datetime | None, where: str) -> Fact | I
         case _:
             if key(said.bill_type) not in MONEY_BACK:
                 return Ignored("nothing is paid back")
-            refund_id = required(said.refund_id, f"{where}.refund_id")
+            refund_id = required(key(said.refund_id), f"{where}.refund_id")
             amount = fen(said.refund_fee, f"{where}.refund_fee")
             return ("order", tid, "refunded", refund_id), at, ingest.OrderRefunded(tid, refund_id, amount)
 

@@ -5,7 +5,6 @@ are derived from the source and from what happened, never from the delivery: pla
 delivery converted again, after a repair, gives the same ids.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Generic, Literal, TypeVar
@@ -18,10 +17,8 @@ from common.ids import derived_id
 from ingest.domain.accept import Identities, Identity, Personal
 from ingest.domain.refusal import refusal
 
-MAX_LABEL_CHARS = 200
 NO_CUSTOMER = "names no customer"  # how the reason begins when nobody can tell whose it is
 SIGNED_TIME_WITHIN = timedelta(minutes=5)  # as Standard Webhooks have it: for clocks that differ
-CONTROL = re.compile(r"[\x00-\x1f]+")
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 Opts = TypeVar("Opts", bound=Struct)
@@ -155,9 +152,3 @@ def event(
     told |= {"personal": personal} if personal is not None else {}
     told |= {"identities": identities} if identities is not None else {}
     return msgspec.json.encode(told)
-
-
-def label(*parts: str | None) -> str | None:
-    """Words that only describe, joined and made fit: an order is not refused for a strange name in it."""
-    joined = " ".join(part.strip() for part in parts if part and part.strip())
-    return CONTROL.sub(" ", joined)[:MAX_LABEL_CHARS].strip() or None

@@ -5,12 +5,13 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from common.contracts.ingest import MAX_QUANTITY
 from common.money import MAX_AMOUNT_MINOR, minor_digits
 
-MAX_QUANTITY = 1_000_000  # what the contracts take; carts of 1e16 pieces have been seen
 MAX_LABEL_CHARS = 200
 MAX_WHOLE_ID = 10**18  # an id written as a number: larger ones have lost digits on their way
 NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")  # no separators of thousands: 1,234 is two numbers in this world
+CONTROL = re.compile(r"[\x00-\x1f]+")
 UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f]+")
 # ISO 8601 as it is really written: a day without its zero, a blank for the T, no offset (UTC is meant).
 TIME = re.compile(
@@ -34,18 +35,21 @@ def number(value: Any) -> Decimal | None:
             return None
 
 
-def minor_units(value: Any, currency: str) -> int | None:
+def minor_units(value: Any, currency: str, *, exact: bool = False) -> int | None:
     """An amount in major units, such as 12.5 or "12.50", in minor ones. Reckoned in decimal digits, never in floats;
-    digits beyond the minor unit (0.30000000000000004 out of a browser's sum) are rounded, half up."""
+    digits beyond the minor unit (0.30000000000000004 out of a browser's sum) are rounded, half up: or, where it has to
+    be `exact`, make it no amount."""
     amount = number(value)
     if amount is None or not 0 <= amount <= MAX_AMOUNT_MINOR:
         return None
-    minor = int(amount.scaleb(minor_digits(currency)).quantize(Decimal(1), ROUND_HALF_UP))
-    return minor if minor <= MAX_AMOUNT_MINOR else None
+    scaled = amount.scaleb(minor_digits(currency))
+    minor = int(scaled.quantize(Decimal(1), ROUND_HALF_UP))
+    return minor if minor <= MAX_AMOUNT_MINOR and not (exact and minor != scaled) else None
 
 
 def quantity(value: Any) -> int:
-    """How many pieces; 1 where it is missing or cannot be true, since that something was added is true."""
+    """How many pieces; 1 where it is missing or cannot be true (1e16 has been seen), since that something was added is
+    true."""
     said = number(value)
     sound = said is not None and 1 <= said <= MAX_QUANTITY and said == int(said)
     return int(said) if said is not None and sound else 1
@@ -62,11 +66,15 @@ def identifier(value: Any) -> str | None:
             return None
 
 
-def label(value: Any) -> str | None:
-    """A name of something, for people to read: on one line, cut where it is too long."""
-    if isinstance(value, str):
-        return UNPRINTABLE.sub(" ", value).strip()[:MAX_LABEL_CHARS].strip() or None
-    return identifier(value)
+def label(*parts: str | None) -> str | None:
+    """Words that only describe, joined and made fit: an order is not refused for a strange name in it."""
+    joined = " ".join(part.strip() for part in parts if part and part.strip())
+    return CONTROL.sub(" ", joined)[:MAX_LABEL_CHARS].strip() or None
+
+
+def any_label(value: Any) -> str | None:
+    """The same of whatever was sent in its place: a number is one too, and blanks of all kinds are one blank."""
+    return label(UNPRINTABLE.sub(" ", value) if isinstance(value, str) else identifier(value))
 
 
 def moment(value: Any) -> datetime | None:

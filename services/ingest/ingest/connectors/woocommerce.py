@@ -9,25 +9,24 @@ import hmac
 import html
 from base64 import b64encode
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from decimal import Decimal
+from datetime import datetime
 from hashlib import sha256
 
 import msgspec
 from msgspec import Struct
 
 from common.contracts import ingest
-from common.contracts.envelope import Data, Rejection
-from common.money import MAX_AMOUNT_MINOR, Money, minor_digits
+from common.contracts.envelope import Data
+from common.money import Money
 from ingest.connectors.form import fields
 from ingest.connectors.port import Connector, Converted, Delivery, Fault, Ignored, Origin, decode, event
-from ingest.connectors.port import label as label_of
+from ingest.connectors.reading import money, time_of
+from ingest.connectors.values import label
 from ingest.domain.accept import Identities, Personal
 
 SIGNATURE, TOPIC = "x-wc-webhook-signature", "x-wc-webhook-topic"
 ORDERS = ("order.created", "order.updated", "order.restored")
 NOT_PLACED = ("auto-draft", "checkout-draft", "draft", "trash")
-MAX_QUANTITY = 1_000_000
 
 
 class Options(Struct, frozen=True, forbid_unknown_fields=True):
@@ -123,12 +122,12 @@ def convert(delivery: Delivery, origin: Origin[Options]) -> Converted | Ignored:
 def _facts(order: Order) -> Iterator[Fact]:
     order_id, total = str(order.id), _money(order.total, order.currency, "$.total")
     items = tuple(_item(line, order.currency) for line in order.line_items[: ingest.MAX_ITEMS] if _is_item(line))
-    modified = _time(order.modified, "$.date_modified_gmt")
-    yield ("placed",), _time(order.created, "$.date_created_gmt"), ingest.OrderPlaced(order_id, total, items)
+    modified = time_of(order.modified, "$.date_modified_gmt")
+    yield ("placed",), time_of(order.created, "$.date_created_gmt"), ingest.OrderPlaced(order_id, total, items)
     if order.paid:
-        yield ("paid",), _time(order.paid, "$.date_paid_gmt"), ingest.OrderPaid(order_id, total)
+        yield ("paid",), time_of(order.paid, "$.date_paid_gmt"), ingest.OrderPaid(order_id, total)
     if order.status == "completed":
-        at = _time(order.completed, "$.date_completed_gmt") or modified
+        at = time_of(order.completed, "$.date_completed_gmt") or modified
         yield ("completed",), at, ingest.OrderCompleted(order_id, total)
     if order.status == "cancelled":
         yield ("cancelled",), modified, ingest.OrderCancelled(order_id)
@@ -145,22 +144,22 @@ def _buyer(order: Order, origin: Origin[Options]) -> Identities | None:
 def _personal(billing: Billing) -> Personal:
     address = (billing.address_1, billing.address_2, billing.postcode, billing.city, billing.country)
     return Personal(
-        phone=label_of(billing.phone),
-        email=label_of(billing.email),
-        name=label_of(billing.first_name, billing.last_name),
-        address=label_of(*address),
+        phone=label(billing.phone),
+        email=label(billing.email),
+        name=label(billing.first_name, billing.last_name),
+        address=label(*address),
     )
 
 
 def _is_item(line: LineItem) -> bool:
-    return bool(line.product_id) and 1 <= line.quantity <= MAX_QUANTITY and line.quantity == int(line.quantity)
+    return bool(line.product_id) and 1 <= line.quantity <= ingest.MAX_QUANTITY and line.quantity == int(line.quantity)
 
 
 def _item(line: LineItem, currency: str) -> ingest.Item:
     item_id = f"{line.product_id}-{line.variation_id}" if line.variation_id else str(line.product_id)
     quantity = int(line.quantity)
     return ingest.Item(
-        item_id, quantity, label_of(html.unescape(line.name or "")), unit_price=_each(line.total, quantity, currency)
+        item_id, quantity, label(html.unescape(line.name or "")), unit_price=_each(line.total, quantity, currency)
     )
 
 
@@ -174,21 +173,8 @@ def _each(total: str | None, quantity: int, currency: str) -> Money | None:
 
 
 def _money(text: str, currency: str, path: str) -> Money:
-    try:
-        minor = Decimal(text).scaleb(minor_digits(currency))
-        if not minor.is_finite() or not 0 <= minor <= MAX_AMOUNT_MINOR or minor != int(minor):
-            raise ValueError
-    except (ArithmeticError, ValueError):
-        raise Fault(Rejection(path, "expected an amount such as 12.50")) from None
-    return Money(int(minor), currency)
-
-
-def _time(text: str | None, path: str) -> datetime | None:
-    """The `_gmt` twins are UTC and do not say so."""
-    try:
-        return datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
-    except ValueError:
-        raise Fault(Rejection(path, "expected a time as 2026-01-31T09:05:00")) from None
+    """WooCommerce keeps as many digits as the shop has set; more than money has are nobody's amount."""
+    return money(text, currency, path, exact=True)
 
 
 CONNECTOR = Connector("woocommerce", "us", Options, (SIGNATURE, TOPIC), is_signed, convert, is_probe=is_probe)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from ingest.connectors.chinese import BEIJING, EPOCH, WRITTEN
-from ingest.connectors.taobao import Options
+from ingest.connectors.taobao.connector import Options
 from ingest.feeds.port import Handed, Malformed, Refused, Wire, millis
 from ingest.feeds.tmc_frames import (
     CONFIRM,

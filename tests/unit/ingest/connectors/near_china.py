@@ -7,10 +7,10 @@ from urllib.parse import quote, quote_plus
 
 from hypothesis import strategies as st
 
-from ingest.connectors.taobao_parcels import STEPS, TRACE
-from ingest.connectors.taobao_topics import TOPICS
-from ingest.connectors.youzan_orders import STATES
-from ingest.connectors.youzan_orders import TYPES as YOUZAN_TYPES
+from ingest.connectors.taobao.parcels import STEPS, TRACE
+from ingest.connectors.taobao.topics import TOPICS
+from ingest.connectors.youzan.orders import STATES
+from ingest.connectors.youzan.orders import TYPES as YOUZAN_TYPES
 
 ODD = (
     st.none()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from common.contracts.envelope import Rejection
 from ingest.connectors.known import CONNECTORS
 from ingest.connectors.port import Converted, Delivery, Outcome
-from ingest.connectors.shopify import READERS
+from ingest.connectors.shopify.connector import READERS
 from ingest.domain.accept import accept
 from tests.unit.ingest.connectors.deliveries import events, ignored, read
 from tests.unit.ingest.connectors.test_any_body import JSON, NAMES, NEAR, NOW

@@ -11,7 +11,7 @@ from common.contracts.envelope import Rejection
 from ingest.connectors.forwarded import SIGNATURE
 from ingest.connectors.known import CONNECTORS
 from ingest.connectors.port import Converted, Delivery, Ignored
-from ingest.connectors.taobao_parcels import TRACE
+from ingest.connectors.taobao.parcels import TRACE
 from tests.unit.ingest.connectors.deliveries import events, read
 
 TAOBAO = CONNECTORS["taobao"]

@@ -10,7 +10,7 @@ import pytest
 from common.contracts.envelope import Rejection
 from ingest.connectors.known import CONNECTORS
 from ingest.connectors.port import Converted, Delivery, Ignored
-from ingest.connectors.youzan import CLIENT, SIGNATURE
+from ingest.connectors.youzan.connector import CLIENT, SIGNATURE
 from tests.unit.ingest.connectors.deliveries import events, read
 
 YOUZAN = CONNECTORS["youzan"]

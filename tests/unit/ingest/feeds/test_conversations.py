@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.contracts.envelope import Rejection
-from ingest.connectors import pinduoduo, taobao
+from ingest.connectors import pinduoduo
 from ingest.connectors.port import Converted, Delivery, Ignored
-from ingest.connectors.taobao_parcels import TRACE
+from ingest.connectors.taobao import connector as taobao
+from ingest.connectors.taobao.parcels import TRACE
 from ingest.feeds.pdd import Pinduoduo, path
 from ingest.feeds.port import Handed, Malformed, Refused
 from ingest.feeds.tmc import Tmc, signature

@@ -8,7 +8,7 @@ from common.contracts import ingest
 from common.contracts.envelope import Data, Rejection
 from ingest.connectors.chinese import Key, beijing_if_any, key
 from ingest.connectors.port import NO_CUSTOMER, Converted, Fault, Ignored, Origin, event
-from ingest.connectors.port import label as label_of
+from ingest.connectors.values import label
 from ingest.domain.accept import Identities, Personal
 
 EVENT, CARD = "SCRM_CUSTOMER_EVENT", "SCRM_CUSTOMER_CARD"
@@ -70,7 +70,7 @@ def of_customer(
             cause, data = ("customer", who, "updated", version or ""), ingest.CustomerUpdated()
         case _:
             return Ignored("a state that leads to no event")
-    personal = Personal(phone=phone, name=label_of(said.name))
+    personal = Personal(phone=phone, name=label(said.name))
     told = personal if personal != Personal() else None
     return Converted((event(origin, cause, None, None, data, told, names),))
 
@@ -94,12 +94,12 @@ def _card(
 def _who(said: Customer) -> tuple[Identities | None, str | None]:
     """By the account, of whatever type; a phone number is an account's id too."""
     account, open_id, fan = key(said.account_id), key(said.yz_open_id), key(said.fans_id)
-    phone, name = label_of(said.mobile), None
+    phone, name = label(said.mobile), None
     match said.account_type:
         case "YouZanAccount":
             name = account
         case "Mobile":
-            phone = phone or label_of(account)
+            phone = phone or label(account)
         case "FansID":
             fan = account or fan
         case "OpenUserId":

@@ -4,8 +4,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from ingest.connectors.port import Origin, label
-from ingest.connectors.shopify_form import Number, Options, id_of
+from ingest.connectors.port import Origin
+from ingest.connectors.shopify.form import Number, Options, id_of
+from ingest.connectors.values import label
 from ingest.domain.accept import Identities, Personal
 
 Locale = Literal["zh-CN", "en"]

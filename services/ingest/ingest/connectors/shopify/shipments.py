@@ -7,9 +7,11 @@ from msgspec import Struct
 
 from common.contracts import ingest
 from common.contracts.envelope import Data
-from ingest.connectors.port import Converted, Delivery, Ignored, Origin, decode, event, label
-from ingest.connectors.shopify_form import Fact, Number, Options, required, time_of
-from ingest.connectors.shopify_lines import Line
+from ingest.connectors.port import Converted, Delivery, Ignored, Origin, decode, event
+from ingest.connectors.reading import required, time_of
+from ingest.connectors.shopify.form import Fact, Number, Options, id_of
+from ingest.connectors.shopify.lines import Line
+from ingest.connectors.values import label
 
 # What a carrier's word says, of `shipment_status` and of events. Shopify has none for an arrival in a city.
 STEPS = {
@@ -51,7 +53,7 @@ _SHIPMENT, _CARRIER_EVENT = msgspec.json.Decoder(Shipment), msgspec.json.Decoder
 def shipment(delivery: Delivery, origin: Origin[Options]) -> Converted | Ignored:
     """A fulfillment; it names its order, and so its person."""
     told = decode(_SHIPMENT, delivery.body)
-    order_id = required(told.order_id, "$.order_id")
+    order_id = required(id_of(told.order_id), "$.order_id")
     facts = tuple(shipment_facts(told, order_id))
     if not facts:
         return Ignored("a fulfillment of which nothing is on its way")
@@ -63,7 +65,8 @@ def carrier_event(delivery: Delivery, origin: Origin[Options]) -> Converted | Ig
     told = decode(_CARRIER_EVENT, delivery.body)
     if (step := STEPS.get(told.status or "")) is None:
         return Ignored("no step of a parcel's way that is told")
-    order_id, shipment_id = required(told.order_id, "$.order_id"), required(told.fulfillment_id, "$.fulfillment_id")
+    order_id = required(id_of(told.order_id), "$.order_id")
+    shipment_id = required(id_of(told.fulfillment_id), "$.fulfillment_id")
     at = time_of(told.happened_at or told.created_at, "$.happened_at")
     cause = ("order", order_id, *_cause(shipment_id, step))
     return Converted((event(origin, cause, None, at, _data(step, order_id, shipment_id, None)),))
@@ -79,7 +82,7 @@ def shipment_facts(shipment: Shipment, order_id: str) -> Iterator[Fact]:
     """A fulfillment's steps as far as they are known; the carrier's events about them give the same ids."""
     if not is_sent(shipment):
         return
-    shipment_id = required(shipment.id, "$.id")
+    shipment_id = required(id_of(shipment.id), "$.id")
     carrier = label(shipment.tracking_company)
     created_at = time_of(shipment.created_at, "$.created_at")
     yield _cause(shipment_id, "dispatched"), created_at, _data("dispatched", order_id, shipment_id, carrier)

@@ -6,8 +6,9 @@ from msgspec import Struct
 
 from common.contracts import ingest
 from common.contracts.envelope import Data
-from ingest.connectors.chinese import Amount, Key, beijing_if_any, key, required, yuan
+from ingest.connectors.chinese import Amount, Key, beijing_if_any, key, yuan
 from ingest.connectors.port import Fault, Ignored
+from ingest.connectors.reading import required
 
 Fact = tuple[tuple[str, ...], datetime | None, Data]  # what makes its id, when, what
 
@@ -53,9 +54,9 @@ def of_topic(topic: str, said: Content, who: str, published: datetime | None, wh
     the person that shows nothing. Raises Fault."""
     if topic.startswith(CRM):
         return _of_member(topic.removeprefix(CRM), said, who, published, where)
-    tid = required(said.tid, f"{where}.tid")
+    tid = required(key(said.tid), f"{where}.tid")
     if topic.startswith(REFUND):
-        refund_id = required(said.refund_id, f"{where}.refund_id")
+        refund_id = required(key(said.refund_id), f"{where}.refund_id")
         amount = yuan(said.refund_fee, f"{where}.refund_fee")
         at = beijing_if_any(said.modified, f"{where}.modified") or published
         return ("order", tid, "refunded", refund_id), at, ingest.OrderRefunded(tid, refund_id, amount)

@@ -8,7 +8,8 @@ from msgspec import Meta, Struct
 from common.contracts.envelope import Data, Rejection
 from common.money import Money
 from ingest.connectors.port import Delivery, Fault
-from ingest.connectors.values import identifier, minor_units, moment
+from ingest.connectors.reading import money
+from ingest.connectors.values import identifier
 
 PREFIXES = ("x-shopify-", "shopify-")  # of headers' names; the second is that of Shopify's newer deliveries
 CURRENCY_CHARS = 3  # ISO 4217
@@ -51,29 +52,10 @@ def id_of(value: Number) -> str | None:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else identifier(value)
 
 
-def required(value: Number, path: str) -> str:
-    """An id that has to be there."""
-    if (said := id_of(value)) is None:
-        raise Fault(Rejection(path, "missing: an id"))
-    return said
-
-
-def time_of(text: str | None, path: str) -> datetime | None:
-    """A time with its offset, in UTC."""
-    if not text:
-        return None
-    if (read := moment(text)) is None:
-        raise Fault(Rejection(path, "expected a time as 2026-01-31T09:05:00-05:00"))
-    return read
-
-
-def money(amount: Amount, in_both: MoneySet | None, currency: str | None, path: str) -> Money:
+def amount_of(amount: Amount, in_both: MoneySet | None, currency: str | None, path: str) -> Money:
     """An amount, digit for digit: in the shop's currency where that is told, else in the one named."""
     if in_both is not None and in_both.shop_money is not None and in_both.shop_money.amount is not None:
         amount, currency = in_both.shop_money.amount, in_both.shop_money.currency_code or currency
     if currency is None or len(currency) != CURRENCY_CHARS or not (currency.isascii() and currency.isupper()):
         raise Fault(Rejection(path, "names no currency"))
-    minor = minor_units(amount, currency)
-    if minor is None:
-        raise Fault(Rejection(path, "expected an amount such as 12.50"))
-    return Money(minor, currency)
+    return money(amount, currency, path)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 
 from ingest.connectors.port import Connector, Converted, Delivery, Ignored, Origin
-from ingest.connectors.shopify_carts import cart, checkout
-from ingest.connectors.shopify_customers import consent, customer, privacy
-from ingest.connectors.shopify_form import PREFIXES, Options, header
-from ingest.connectors.shopify_orders import order, refund, transaction
-from ingest.connectors.shopify_shipments import carrier_event, shipment
+from ingest.connectors.shopify.carts import cart, checkout
+from ingest.connectors.shopify.customers import consent, customer, privacy
+from ingest.connectors.shopify.form import PREFIXES, Options, header
+from ingest.connectors.shopify.orders import order, refund, transaction
+from ingest.connectors.shopify.shipments import carrier_event, shipment
 
 SIGNATURE, TOPIC = "hmac-sha256", "topic"
 HEADERS = (SIGNATURE, TOPIC, "event-id", "webhook-id", "test")  # after either prefix

@@ -8,9 +8,10 @@ from msgspec import Struct
 from common.contracts import ingest
 from common.contracts.envelope import Rejection
 from ingest.connectors.port import Converted, Delivery, Fault, Ignored, Origin, decode, event
-from ingest.connectors.shopify_form import Number, Options, time_of
-from ingest.connectors.shopify_lines import Line, items
-from ingest.connectors.shopify_people import (
+from ingest.connectors.reading import time_of
+from ingest.connectors.shopify.form import Number, Options
+from ingest.connectors.shopify.lines import Line, items
+from ingest.connectors.shopify.people import (
     Bought,
     cart_name,
     city_of,

@@ -14,22 +14,13 @@ from msgspec import Struct
 from common.contracts import ingest
 from common.contracts.envelope import Data
 from common.money import Money
-from ingest.connectors.port import Converted, Delivery, Ignored, Origin, decode, event, label
-from ingest.connectors.shopify_form import (
-    Amount,
-    Fact,
-    MoneySet,
-    Number,
-    Options,
-    header,
-    id_of,
-    money,
-    required,
-    time_of,
-)
-from ingest.connectors.shopify_lines import Line, items
-from ingest.connectors.shopify_people import Bought, city_of, country_of, locale_of, names_in, personal_in
-from ingest.connectors.shopify_shipments import Shipment, is_sent, shipment_facts
+from ingest.connectors.port import Converted, Delivery, Ignored, Origin, decode, event
+from ingest.connectors.reading import required, time_of
+from ingest.connectors.shopify.form import Amount, Fact, MoneySet, Number, Options, amount_of, header, id_of
+from ingest.connectors.shopify.lines import Line, items
+from ingest.connectors.shopify.people import Bought, city_of, country_of, locale_of, names_in, personal_in
+from ingest.connectors.shopify.shipments import Shipment, is_sent, shipment_facts
+from ingest.connectors.values import label
 
 CREATED = "orders/create"
 PAID = ("paid", "partially_refunded", "refunded")  # of `financial_status`
@@ -102,7 +93,7 @@ def order(delivery: Delivery, origin: Origin[Options]) -> Converted | Ignored:
     told = decode(_ORDER, delivery.body)
     if told.test and not origin.options.test_orders:
         return Ignored("a test order")
-    order_id = required(told.id, "$.id")
+    order_id = required(id_of(told.id), "$.id")
     identities, personal = names_in(told, origin), personal_in(told)
     made = []
     for cause, at, data in _facts(told, order_id, origin.options, header(delivery, "topic") == CREATED):
@@ -114,7 +105,7 @@ def order(delivery: Delivery, origin: Origin[Options]) -> Converted | Ignored:
 def refund(delivery: Delivery, origin: Origin[Options]) -> Converted | Ignored:
     """Money that went back."""
     told = decode(_REFUND, delivery.body)
-    order_id = required(told.order_id, "$.order_id")
+    order_id = required(id_of(told.order_id), "$.order_id")
     facts = tuple(_refund_facts([told], order_id, None, origin.options.test_orders, "$"))
     if not facts:
         return Ignored("a refund without money that went back")
@@ -128,8 +119,8 @@ def transaction(delivery: Delivery, origin: Origin[Options]) -> Converted | Igno
         return Ignored("no payment that succeeded")
     if told.test and not origin.options.test_orders:
         return Ignored("a test payment")
-    order_id, payment_id = required(told.order_id, "$.order_id"), required(told.id, "$.id")
-    amount = money(told.amount, told.amount_set, told.currency, "$.amount")
+    order_id, payment_id = required(id_of(told.order_id), "$.order_id"), required(id_of(told.id), "$.id")
+    amount = amount_of(told.amount, told.amount_set, told.currency, "$.amount")
     at = time_of(told.processed_at or told.created_at, "$.processed_at")
     data = ingest.OrderPaymentReceived(order_id, payment_id, amount)
     return Converted((event(origin, ("order", order_id, "payment", payment_id), None, at, data),))
@@ -139,7 +130,7 @@ def _facts(told: Order, order_id: str, options: Options, is_new: bool) -> Iterat
     placed_at = time_of(told.created_at, "$.created_at")
     updated_at = time_of(told.updated_at, "$.updated_at") or placed_at
     cancelled_at = time_of(told.cancelled_at, "$.cancelled_at")
-    total = money(told.total_price, told.total_price_set, told.currency, "$.total_price")
+    total = amount_of(told.total_price, told.total_price_set, told.currency, "$.total_price")
     lines = items(told.line_items, total.currency)
     yield ("placed",), placed_at, ingest.OrderPlaced(order_id, total, lines)
     if locale := locale_of(told.customer_locale):
@@ -166,7 +157,7 @@ def _net(told: Order, total: Money) -> Money:
     no line stands for may not be among what was taken off."""
     if told.current_total_price is None and told.current_total_price_set is None:
         return total
-    current = money(
+    current = amount_of(
         told.current_total_price, told.current_total_price_set, total.currency, "$.current_total_price"
     ).amount_minor
     for refund in told.refunds:
@@ -187,7 +178,7 @@ def _taken_out(refunds: Sequence[Refund]) -> dict[str, int]:
 def _returned(refund: Refund, currency: str | None, path: str) -> list[int]:
     """Amounts that went back, in minor units of the currency; what went back in another is nothing that adds up."""
     told = [each for each in refund.transactions if each.kind == "refund" and each.status == "success"]
-    amounts = [money(each.amount, each.amount_set, each.currency or currency, f"{path}.amount") for each in told]
+    amounts = [amount_of(each.amount, each.amount_set, each.currency or currency, f"{path}.amount") for each in told]
     return [amount.amount_minor for amount in amounts if currency in (None, amount.currency)]
 
 
@@ -200,13 +191,13 @@ def _refund_facts(
         if any(each.status == "pending" for each in returning):
             continue
         amounts = [
-            money(each.amount, each.amount_set, each.currency or currency, f"{path}.transactions.amount")
+            amount_of(each.amount, each.amount_set, each.currency or currency, f"{path}.transactions.amount")
             for each in returning
             if each.status == "success"
         ]
         if not amounts:
             continue
-        refund_id = required(refund.id, f"{path}.id")
+        refund_id = required(id_of(refund.id), f"{path}.id")
         whole = Money(sum(amount.amount_minor for amount in amounts), amounts[0].currency)
         at = time_of(refund.processed_at or refund.created_at, f"{path}.created_at")
         yield ("refunded", refund_id), at, ingest.OrderRefunded(order_id, refund_id, whole)

@@ -26,9 +26,9 @@ from ingest.connectors.port import (
     decode,
     event,
 )
-from ingest.connectors.youzan_customers import CUSTOMERS, Customer, of_customer
-from ingest.connectors.youzan_orders import TYPES, of_order
-from ingest.connectors.youzan_shapes import Trade
+from ingest.connectors.youzan.customers import CUSTOMERS, Customer, of_customer
+from ingest.connectors.youzan.orders import TYPES, of_order
+from ingest.connectors.youzan.shapes import Trade
 
 SIGNATURE, CLIENT = "event-sign", "client-id"
 POINTS = "POINTS"

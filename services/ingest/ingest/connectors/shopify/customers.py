@@ -10,8 +10,9 @@ from common.contracts import ingest
 from common.contracts.ingest import Channel
 from common.ids import derived_id
 from ingest.connectors.port import Converted, Delivery, Ignored, Origin, PrivacyRequest, decode, event
-from ingest.connectors.shopify_form import Number, Options, header, required, time_of
-from ingest.connectors.shopify_people import (
+from ingest.connectors.reading import required, time_of
+from ingest.connectors.shopify.form import Number, Options, header, id_of
+from ingest.connectors.shopify.people import (
     Consent,
     Customer,
     buyer,
@@ -69,7 +70,7 @@ _PRIVACY = msgspec.json.Decoder(Privacy)
 def customer(delivery: Delivery, origin: Origin[Options]) -> Converted | Ignored:
     """A customer's record, and what it says they allow. One from before the connection is not told as new."""
     told = decode(_CUSTOMER, delivery.body)
-    number = required(told.id, "$.id")
+    number = required(id_of(told.id), "$.id")
     identities, personal, home = names(buyer(origin, number)), personal_of(told), told.default_address
     facts = locale_of(told.locale), country_of(home), city_of(home)
     created_at = time_of(told.created_at, "$.created_at")
@@ -92,7 +93,7 @@ def customer(delivery: Delivery, origin: Origin[Options]) -> Converted | Ignored
 def consent(delivery: Delivery, origin: Origin[Options]) -> Converted | Ignored:
     """What a customer allows from now on."""
     told = decode(_CONSENT, delivery.body)
-    number = required(told.id if told.id is not None else told.customer_id, "$.customer_id")
+    number = required(id_of(told.id if told.id is not None else told.customer_id), "$.customer_id")
     made = (
         *_consent(origin, number, "email", told.email_marketing_consent, told.email_address, None),
         *_consent(origin, number, "sms", told.sms_marketing_consent, None, told.phone),
@@ -109,7 +110,7 @@ def privacy(delivery: Delivery, origin: Origin[Options]) -> Converted | Ignored:
         ("buyer", buyer(origin, who.id)),
         ("email", (who.email or "").strip()),
         ("phone", (who.phone or "").strip()),
-        *(("order", required(order, "$.orders_to_redact")) for order in told.orders_to_redact),
+        *(("order", required(id_of(order), "$.orders_to_redact")) for order in told.orders_to_redact),
     ]
     kind: Literal["export", "erase", "erase_shop"] = "export"
     if topic != "customers/data_request":

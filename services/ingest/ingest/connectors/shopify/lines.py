@@ -6,10 +6,9 @@ from msgspec import Struct
 
 from common.contracts import ingest
 from common.money import Money
-from ingest.connectors.port import Fault, label
-from ingest.connectors.shopify_form import Amount, MoneySet, Number, id_of, money
-
-MAX_QUANTITY = 1_000_000  # what the contracts take
+from ingest.connectors.port import Fault
+from ingest.connectors.shopify.form import Amount, MoneySet, Number, amount_of, id_of
+from ingest.connectors.values import label
 
 
 class Line(Struct, frozen=True):
@@ -35,11 +34,11 @@ def items(
     for line in lines:
         item_id = "-".join(said for each in (line.product_id, line.variant_id) if (said := id_of(each)) is not None)
         pieces = line.quantity - (gone or {}).get(str(line.id), 0)
-        if not item_id or not 1 <= pieces <= MAX_QUANTITY:
+        if not item_id or not 1 <= pieces <= ingest.MAX_QUANTITY:
             continue
         name, price = label(line.title) or label(line.name), _price(line, currency)
         if (before := found.get(item_id)) is not None:
-            pieces, name = min(pieces + before.quantity, MAX_QUANTITY), before.name
+            pieces, name = min(pieces + before.quantity, ingest.MAX_QUANTITY), before.name
             price = price if price == before.unit_price else None
         found[item_id] = ingest.Item(item_id, pieces, name, None, price)
     return tuple(found.values())[: ingest.MAX_ITEMS]
@@ -48,6 +47,6 @@ def items(
 def _price(line: Line, currency: str | None) -> Money | None:
     """What cannot be read is left out: nothing is refused for one line's price."""
     try:
-        return money(line.price, line.price_set, currency, "$")
+        return amount_of(line.price, line.price_set, currency, "$")
     except Fault:
         return None

@@ -23,9 +23,9 @@ from ingest.connectors.port import (
     decode,
     event,
 )
-from ingest.connectors.port import label as label_of
-from ingest.connectors.taobao_parcels import TRACE, Trace, of_trace
-from ingest.connectors.taobao_topics import TOPICS, Content, of_topic
+from ingest.connectors.taobao.parcels import TRACE, Trace, of_trace
+from ingest.connectors.taobao.topics import TOPICS, Content, of_topic
+from ingest.connectors.values import label
 from ingest.domain.accept import Identities
 
 GATEWAY = "ws://mc.api.taobao.com/"
@@ -134,7 +134,7 @@ def _names(origin: Origin[Options], topic: str, content: Content) -> Identities 
     """A nick is personal, so what names the buyer is made of it; one that is masked is many people's."""
     user = key(content.user)  # the nick; of a private member the id that stands for it
     private = topic == PRIVATE
-    nick = label_of(content.buyer_nick) or (label_of(user) if not private else None)
+    nick = label(content.buyer_nick) or (label(user) if not private else None)
     open_uid = key(content.buyer_open_uid) or key(content.ouid) or (user if private else None)
     buyer = f"taobao:{origin.pseudonym(nick)}" if nick and MASK not in nick else None
     if buyer is None and open_uid is None:

@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from ingest.connectors.chinese import Amount, Key
-from ingest.connectors.youzan_customers import Buyer
+from ingest.connectors.youzan.customers import Buyer
 
 
 class Line(Struct, frozen=True):

@@ -15,8 +15,8 @@ from msgspec import Raw, Struct
 from common.contracts import ingest
 from common.contracts.envelope import Rejection
 from common.ids import derived_id
-from ingest.connectors.segment_commerce import SPEC
-from ingest.connectors.segment_people import Json, Made, Message, Who, aliased, event, identified, is_plain, object_of
+from ingest.connectors.segment.commerce import SPEC
+from ingest.connectors.segment.people import Json, Made, Message, Who, aliased, event, identified, is_plain, object_of
 from ingest.connectors.values import identifier, moment
 from ingest.domain.accept import MAX_EVENT_BYTES
 from ingest.domain.refusal import refusal

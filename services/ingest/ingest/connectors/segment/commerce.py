@@ -7,8 +7,8 @@ from typing import Any
 from common.contracts import ingest
 from common.contracts.envelope import Rejection
 from common.ids import derived_id
-from ingest.connectors.segment_people import Made, Message, event, object_of, registered
-from ingest.connectors.values import UNPRINTABLE, identifier, label, minor_units, number, quantity
+from ingest.connectors.segment.people import Made, Message, event, object_of, registered
+from ingest.connectors.values import UNPRINTABLE, any_label, identifier, minor_units, number, quantity
 
 MAX_RATING = 5
 AMOUNTS = ("total", "revenue", "value")  # what is to be paid, by the first of them that is there
@@ -25,8 +25,8 @@ def _item(product: Any, currency: str) -> dict[str, Any] | None:
     item = {
         "item_id": UNPRINTABLE.sub("_", item_id),
         "quantity": quantity(product.get("quantity")),
-        "name": label(product.get("name")),
-        "category": label(product.get("category")),
+        "name": any_label(product.get("name")),
+        "category": any_label(product.get("category")),
         "unit_price": None if price is None else _money(price, currency),
     }
     return {name: value for name, value in item.items() if value is not None}
@@ -48,7 +48,7 @@ def _cart(type_: str) -> Callable[[Message], Made | Rejection]:
 
 def _visit(message: Message) -> Made:
     item = _item(message.properties, message.currency) or {}
-    category = item.get("category") or label(message.properties.get("category"))
+    category = item.get("category") or any_label(message.properties.get("category"))
     return [event("visit", {"item_id": item.get("item_id"), "category": category})]
 
 
@@ -104,7 +104,7 @@ def _cancelled(message: Message) -> Made | Rejection:
     order_id = identifier(message.properties.get("order_id"))
     if order_id is None:
         return Rejection("$.properties.order_id", "missing")
-    return [event("order.cancelled", {"order_id": order_id, "reason": label(message.properties.get("reason"))})]
+    return [event("order.cancelled", {"order_id": order_id, "reason": any_label(message.properties.get("reason"))})]
 
 
 def _reviewed(message: Message) -> Made | Rejection:

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Raw, Struct
 
 from common.ids import MAX_ID_CHARS, derived_id
-from ingest.connectors.values import UNPRINTABLE, identifier, label, moment
+from ingest.connectors.values import UNPRINTABLE, any_label, identifier, moment
 
 NEW_FOR = timedelta(days=1)  # so long after `createdAt` an identify tells of a new customer
 
@@ -93,16 +93,17 @@ def _facts(type_: str, message: Message) -> dict[str, Any]:
     place = object_of(address)
     facts = {
         "locale": _locale(traits.get("locale") or traits.get("language") or context.get("locale")),
-        "country": label(place.get("country")) or label(traits.get("country")),
-        "city": label(place.get("city")) or label(traits.get("city")),
+        "country": any_label(place.get("country")) or any_label(traits.get("country")),
+        "city": any_label(place.get("city")) or any_label(traits.get("city")),
     }
     given = (traits.get("firstName") or traits.get("first_name"), traits.get("lastName") or traits.get("last_name"))
     lines = ("street", "city", "state", "postalCode", "postal_code", "country")
+    written = (any_label(place.get(line)) for line in lines)
     personal = {
         "phone": identifier(traits.get("phone")),
         "email": identifier(traits.get("email")),
-        "name": label(traits.get("name")) or " ".join(filter(None, map(label, given))) or None,
-        "address": identifier(address) or ", ".join(filter(None, (label(place.get(line)) for line in lines))) or None,
+        "name": any_label(traits.get("name")) or " ".join(filter(None, map(any_label, given))) or None,
+        "address": identifier(address) or ", ".join(filter(None, written)) or None,
     }
     known = {name: value for name, value in personal.items() if value is not None}
     return event(type_, facts, **({"personal": known} if known else {}))

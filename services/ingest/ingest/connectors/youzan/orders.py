@@ -6,12 +6,12 @@ from datetime import datetime
 from common.contracts import ingest
 from common.contracts.envelope import Data
 from common.money import Money
-from ingest.connectors.chinese import Amount, beijing_if_any, key, required, yuan
+from ingest.connectors.chinese import Amount, beijing_if_any, key, yuan
 from ingest.connectors.port import Fault
-from ingest.connectors.port import label as label_of
-from ingest.connectors.values import quantity
-from ingest.connectors.youzan_customers import Buyer, known_as
-from ingest.connectors.youzan_shapes import Address, Head, Line, Order, Pay, Trade
+from ingest.connectors.reading import required
+from ingest.connectors.values import label, quantity
+from ingest.connectors.youzan.customers import Buyer, known_as
+from ingest.connectors.youzan.shapes import Address, Head, Line, Order, Pay, Trade
 from ingest.domain.accept import Identities, Personal
 
 Fact = tuple[tuple[str, ...], datetime | None, Data]  # what makes its id, when, what
@@ -65,7 +65,7 @@ REASONS = {
 def of_order(kind: str, status: str | None, said: Trade) -> tuple[list[Fact], Identities | None, Personal | None]:
     """What happened to an order, the oldest first, and whose it is as far as it is told. Raises Fault."""
     order = _order(said)
-    tid = required(said.tid or order.head.tid, "$.msg.tid")
+    tid = required(key(said.tid or order.head.tid), "$.msg.tid")
     facts: list[Fact] = []
     if said.full_order_info is not None or said.trade is not None:
         facts += _of_whole(order, tid, kind)
@@ -95,7 +95,7 @@ def _of_whole(order: Order, tid: str, kind: str) -> Iterator[Fact]:
     items = tuple(item for line in order.lines or () if (item := _item(line)) is not None)[: ingest.MAX_ITEMS]
     placed = beijing_if_any(head.created, f"{where}.created")
     yield ("order", tid, "placed"), placed, ingest.OrderPlaced(tid, amount, items)
-    if order.address and (city := label_of(order.address.delivery_city)) and known_as(order.buyer):
+    if order.address and (city := label(order.address.delivery_city)) and known_as(order.buyer):
         yield ("order", tid, "city"), placed, ingest.CustomerUpdated(city=city)
     phases = order.pay.phase_payments or ()
     paid = beijing_if_any(head.pay_time, f"{where}.pay_time")
@@ -141,7 +141,7 @@ def _of_step(kind: str, status: str | None, said: Trade, order: Order, tid: str)
 def _refund(kind: str, said: Trade, tid: str) -> Iterator[Fact]:
     if said.refund_type == EXCHANGE or (kind == CONSENT and said.refund_type != NO_RETURN):
         return
-    refund_id = required(said.refund_id, "$.msg.refund_id")
+    refund_id = required(key(said.refund_id), "$.msg.refund_id")
     amount = yuan(said.refunded_fee, "$.msg.refunded_fee")
     at = beijing_if_any(said.update_time, "$.msg.update_time")
     yield ("order", tid, "refunded", refund_id), at, ingest.OrderRefunded(tid, refund_id, amount)
@@ -159,7 +159,7 @@ def _item(line: Line) -> ingest.Item | None:
     return ingest.Item(
         f"{item_id}-{sku_id}" if sku_id else item_id,
         count := quantity(line.num),
-        label_of(line.title),
+        label(line.title),
         unit_price=_each(line.payment, count),
     )
 
@@ -178,8 +178,8 @@ def _personal(order: Order) -> Personal | None:
     to, buyer = order.address or Address(), order.buyer or Buyer()
     place = (to.delivery_province, to.delivery_city, to.delivery_district, to.delivery_address)
     told = Personal(
-        phone=label_of(buyer.buyer_phone) or label_of(to.receiver_tel),
-        name=label_of(to.receiver_name),
-        address=label_of(*place),
+        phone=label(buyer.buyer_phone) or label(to.receiver_tel),
+        name=label(to.receiver_name),
+        address=label(*place),
     )
     return told if told != Personal() else None

@@ -5,10 +5,11 @@ from datetime import datetime
 from msgspec import Struct
 
 from common.contracts.envelope import Data
-from ingest.connectors.chinese import Key, beijing_if_any, key, required
+from ingest.connectors.chinese import Key, beijing_if_any, key
 from ingest.connectors.parcels import Parcel, Step, is_in, said_of
 from ingest.connectors.port import Ignored
-from ingest.connectors.port import label as label_of
+from ingest.connectors.reading import required
+from ingest.connectors.values import label
 
 TRACE = "taobao_logistics_LogsticDetailTrace"  # the spelling is Taobao's
 STEPS: dict[str, Step] = {
@@ -37,12 +38,12 @@ class Trace(Struct, frozen=True):
 
 def of_trace(said: Trace, city: str | None, where: str) -> tuple[tuple[str, ...], datetime | None, Data] | Ignored:
     """The step that the line shows, if it shows one of ours. Raises Fault."""
-    tid = required(said.tid, f"{where}.tid")
-    number, city = key(said.out_sid) or "", label_of(city or said.city)
+    tid = required(key(said.tid), f"{where}.tid")
+    number, city = key(said.out_sid) or "", label(city or said.city)
     step = _step(said, city)
     if step is None:
         return Ignored("a line of a track that is none of the four steps")
-    parcel = Parcel(number, tid, "", city, label_of(said.company_name))
+    parcel = Parcel(number, tid, "", city, label(said.company_name))
     at = beijing_if_any(said.time, f"{where}.time")
     return ("parcel", tid, number, step), at, said_of(step, parcel)
 

@@ -1,0 +1,1 @@
+"""Segment and RudderStack: their messages, with what is told of people and of commerce."""
