@@ -60,9 +60,8 @@ def create_app(
     async def metrics() -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    for router in routers:
-        app.include_router(router)
-    app.router.routes.sort(key=_ends_open)
+    routes = [route for router in routers for route in router.routes]
+    app.include_router(APIRouter(routes=sorted(routes, key=_ends_open)))
     return app
 
 
