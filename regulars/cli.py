@@ -1,11 +1,11 @@
-"""The `regulars` command: one line per verb here, one file per verb beside."""
+"""The `regulars` command: what its verbs take, here; what they do, one file per verb beside."""
 
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, ParamSpec
+from typing import Annotated, Any, NoReturn, ParamSpec
 
 import asyncpg
 import httpx
@@ -15,6 +15,8 @@ from aiokafka.errors import KafkaError
 from common.settings import SettingsError, load_settings
 from common.shops import ShopsError
 from common.telemetry import logs
+from ingest.connectors.known import CONNECTORS
+from regulars.asking import Elsewhere, elsewhere_of
 from regulars.bench import NAMES as BENCHMARKS
 from regulars.embedded_postgres import FolderInUse, ServerFailed
 from regulars.history.known import Kind
@@ -22,9 +24,6 @@ from regulars.history.olist import OlistError
 from regulars.home import DEFAULT_FOLDER, DEFAULT_SHOP, Home
 from regulars.kafka_broker import KafkaFailed, KafkaUnavailable
 from regulars.services import Name
-
-if TYPE_CHECKING:
-    from regulars.privacy import Elsewhere
 
 # Plain tracebacks, and those of bugs alone: the pretty ones are cut to the terminal and print what variables hold.
 app = typer.Typer(
@@ -35,17 +34,17 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
 letters = typer.Typer(help="What could not be handled, kept to be replayed.", no_args_is_help=True)
-connections = typer.Typer(help="A shop's connections to platforms.", no_args_is_help=True)
-people = typer.Typer(help="Who is who among a shop's customers; the system must be running.", no_args_is_help=True)
-personal = typer.Typer(help="A person's own data: shown whole, or forgotten.", no_args_is_help=True)
-master = typer.Typer(help="The vault's master key.", no_args_is_help=True)
-acts = typer.Typer(help="Who did what: keys, sources, replays, people.", no_args_is_help=True)
+sources = typer.Typer(help="A shop's connections to platforms.", no_args_is_help=True)
+customers = typer.Typer(help="Who is who among a shop's customers; the system must be running.", no_args_is_help=True)
+privacy = typer.Typer(help="A person's own data: shown whole, or forgotten.", no_args_is_help=True)
+vault = typer.Typer(help="The vault's master key.", no_args_is_help=True)
+audit = typer.Typer(help="Who did what: keys, sources, replays, people.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
-app.add_typer(people, name="customers")
-app.add_typer(personal, name="privacy")
-app.add_typer(master, name="vault")
-app.add_typer(acts, name="audit")
-app.add_typer(connections, name="sources")
+app.add_typer(customers, name="customers")
+app.add_typer(privacy, name="privacy")
+app.add_typer(vault, name="vault")
+app.add_typer(audit, name="audit")
+app.add_typer(sources, name="sources")
 app.add_typer(letters, name="dead-letters")
 
 Folder = Annotated[Path, typer.Option("--data", help="Folder of this installation.")]
@@ -106,6 +105,20 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
             yield from _leaves(one)
     else:
         yield error
+
+
+ItsUrl = Annotated[str | None, typer.Option("--url", help="A running system elsewhere; its key is in REGULARS_KEY.")]
+ItsKey = Annotated[
+    str | None,
+    typer.Option("--key", help="Its API key. Better REGULARS_KEY in the environment: others see this."),
+]
+
+
+def _elsewhere(urls: list[str] | None, key: str | None) -> Elsewhere | None:
+    try:
+        return elsewhere_of(urls, key)
+    except ValueError as fault:
+        raise typer.BadParameter(str(fault)) from None
 
 
 @app.command()
@@ -174,16 +187,16 @@ def import_(
     folder: Folder = DEFAULT_FOLDER,
     until: Time = None,
     orders: Orders = None,
-    url: Annotated[str | None, typer.Option(help="A running system elsewhere; with --key.")] = None,
-    key: Annotated[str | None, typer.Option(help="Its API key, scopes ingest and operate.")] = None,
+    url: ItsUrl = None,
+    key: ItsKey = None,
 ) -> None:
     """A shop's history into the system, resumable at any point; with --until, the clock is frozen there.
 
+    A key for a system elsewhere needs the scopes ingest and operate.
+
     Exit status 3: everything went in but rows that were refused.
     """
-    if (url is None) != (key is None):
-        raise typer.BadParameter("--url and --key go together")
-    elsewhere = (url, key) if url is not None and key is not None else None
+    elsewhere = _elsewhere([url] if url is not None else None, key)
     if mapping is None:
         from regulars.history.import_verb import import_history
 
@@ -263,7 +276,7 @@ def revoke_key(
     _run(revoke, Home(folder), key_id)
 
 
-@acts.command("list")
+@audit.command("list")
 def list_acts(
     shop: OnlyShop = None,
     limit: Annotated[int, typer.Option(help="The last so many.", min=1, max=100_000)] = 100,
@@ -288,9 +301,9 @@ RestSince = Annotated[
 ]
 
 
-@connections.command("add")
+@sources.command("add")
 def add_source(
-    kind: Annotated[str, typer.Argument(help="The platform: aftership, kdniao, kuaidi100, shopify, woocommerce.")],
+    kind: Annotated[str, typer.Argument(help=f"The platform: {', '.join(CONNECTORS)}.")],
     shop: OfShop = DEFAULT_SHOP,
     name: Annotated[str, typer.Option(help="To tell two of a kind apart.")] = "",
     option: Annotated[list[str] | None, typer.Option(help="name=value; docs/platforms says which.")] = None,
@@ -311,7 +324,7 @@ def add_source(
     _run(verb, Home(folder))
 
 
-@connections.command("list")
+@sources.command("list")
 def list_sources(shop: OfShop = DEFAULT_SHOP, folder: Folder = DEFAULT_FOLDER) -> None:
     """A shop's sources, and how each does."""
     from regulars.sources import show
@@ -319,7 +332,7 @@ def list_sources(shop: OfShop = DEFAULT_SHOP, folder: Folder = DEFAULT_FOLDER) -
     _run(show, Home(folder), shop)
 
 
-@connections.command("rotate")
+@sources.command("rotate")
 def rotate_source(
     source_id: Annotated[str, typer.Argument(help="Which.")],
     shop: OfShop = DEFAULT_SHOP,
@@ -337,7 +350,7 @@ def rotate_source(
     _run(verb, Home(folder))
 
 
-@connections.command("rest")
+@sources.command("rest")
 def ask_source(
     source_id: Annotated[str, typer.Argument(help="Which.")],
     shop: OfShop = DEFAULT_SHOP,
@@ -359,7 +372,7 @@ def ask_source(
     _run(verb, Home(folder))
 
 
-@connections.command("remove")
+@sources.command("remove")
 def remove_source(
     source_id: Annotated[str, typer.Argument(help="Which.")],
     shop: OfShop = DEFAULT_SHOP,
@@ -374,7 +387,7 @@ def remove_source(
 CustomerId = Annotated[str, typer.Argument(help="An id of the customer.")]
 
 
-@people.command("show")
+@customers.command("show")
 def show_customer(customer_id: CustomerId, shop: OfShop = DEFAULT_SHOP, folder: Folder = DEFAULT_FOLDER) -> None:
     """All names of a customer, contact data masked."""
     from regulars.people import show
@@ -382,7 +395,7 @@ def show_customer(customer_id: CustomerId, shop: OfShop = DEFAULT_SHOP, folder: 
     _run(show, Home(folder), shop, customer_id)
 
 
-@people.command("explain")
+@customers.command("explain")
 def explain_customers(
     customer_id: CustomerId,
     other: Annotated[str, typer.Argument(help="Another id.")],
@@ -395,7 +408,7 @@ def explain_customers(
     _run(explain, Home(folder), shop, customer_id, other)
 
 
-@people.command("merge")
+@customers.command("merge")
 def merge_customers(
     customer_id: CustomerId,
     into: Annotated[str, typer.Argument(help="The one who lives on.")],
@@ -408,7 +421,7 @@ def merge_customers(
     _run(merge, Home(folder), shop, customer_id, into)
 
 
-@people.command("split")
+@customers.command("split")
 def split_customer(
     customer_id: CustomerId,
     reason: Annotated[str, typer.Option(help="Why; kept sealed.")],
@@ -424,11 +437,10 @@ def split_customer(
 Urls = Annotated[
     list[str] | None, typer.Option("--url", help="A system elsewhere: one address, or name=address per service.")
 ]
-ItsKey = Annotated[str | None, typer.Option("--key", help="Its API key; with --url.")]
 Json = Annotated[Path | None, typer.Option("--json", help="Write it here, readable by you alone; none: print it.")]
 
 
-@personal.command("export")
+@privacy.command("export")
 def export_person(
     customer: Annotated[str | None, typer.Argument(help="Any id of the person.")] = None,
     request: Annotated[int | None, typer.Option(help="Everybody whom this request is about; then it is done.")] = None,
@@ -449,7 +461,7 @@ def export_person(
         _run(export_request, Home(folder), shop, request, json, _elsewhere(url, key))
 
 
-@personal.command("erase")
+@privacy.command("erase")
 def erase_person(
     customer: Annotated[str, typer.Argument(help="Any id of the person.")],
     shop: OfShop = DEFAULT_SHOP,
@@ -463,7 +475,7 @@ def erase_person(
     _run(erase, Home(folder), shop, customer, _elsewhere(url, key))
 
 
-@personal.command("list")
+@privacy.command("list")
 def list_requests(
     everything: Annotated[bool, typer.Option("--all", help="Those that are done too.")] = False,
     shop: OfShop = DEFAULT_SHOP,
@@ -477,15 +489,7 @@ def list_requests(
     _run(show, Home(folder), shop, everything, _elsewhere(url, key))
 
 
-def _elsewhere(url: list[str] | None, key: str | None) -> "Elsewhere | None":
-    from regulars.privacy import Elsewhere
-
-    if (url is None) != (key is None):
-        raise typer.BadParameter("--url and --key go together")
-    return Elsewhere(url, key) if url is not None and key is not None else None
-
-
-@master.command("rotate")
+@vault.command("rotate")
 def rotate_master(
     drop_old: Annotated[bool, typer.Option("--drop-old", help="Then forget the old ones; backups need them.")] = False,
     folder: Folder = DEFAULT_FOLDER,
@@ -496,7 +500,7 @@ def rotate_master(
     _run(rotate, Home(folder), drop_old)
 
 
-@master.command("new-key")
+@vault.command("new-key")
 def new_master(folder: Folder = DEFAULT_FOLDER) -> None:
     """Make this installation's next master key; it is used from the next start on."""
     from regulars.vault import new_key
@@ -514,7 +518,7 @@ def reprocess(
     connector: Annotated[str | None, typer.Option(help="Those of all sources of a kind.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
     shop: OfShop = DEFAULT_SHOP,
-    url: Annotated[str | None, typer.Option(help="A running system elsewhere; with --key.")] = None,
+    url: ItsUrl = None,
     key: ItsKey = None,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
@@ -523,9 +527,7 @@ def reprocess(
 
     if (source is None) == (connector is None):
         raise typer.BadParameter("name either a --source or a --connector")
-    if (url is None) != (key is None):
-        raise typer.BadParameter("--url and --key go together")
-    elsewhere = (url, key) if url is not None and key is not None else None
+    elsewhere = _elsewhere([url] if url is not None else None, key)
     aware = since if since.tzinfo else since.replace(tzinfo=UTC)
     _run(verb, Home(folder), shop, source, connector, aware, until, dry_run, elsewhere)
 

@@ -19,7 +19,8 @@ from common.db.migrate import migrate
 from common.house import House, build_house
 from common.settings import Settings, load_settings
 from common.web import audit
-from common.web.auth import create_key
+from common.web.auth import create_key, key_id_of
+from ingest.access import revoke_key
 from regulars.embedded_postgres import EmbeddedPostgres, FolderInUse, kept
 from regulars.kafka_broker import KafkaCluster
 from regulars.services import NAMES
@@ -29,7 +30,6 @@ DEFAULT_SHOP = "demo"
 OWNER_SCOPES = ("ingest", "read", "operate")
 SECRET_BYTES = 32
 REACH_TIMEOUT_S = 10.0
-REVOKE = "UPDATE access.api_keys SET revoked_at = now() WHERE key_id = $1"
 
 
 class Running(Struct):
@@ -85,11 +85,15 @@ class Home:
         """An API key of the shop that may do everything, revoked at the end."""
         connection = await asyncpg.connect(admin_database)
         try:
-            key = await create_key(connection, shop_id, ["admin"])
+            async with connection.transaction():
+                key = await create_key(connection, shop_id, ["admin"])
+                await audit.note(connection, audit.command(shop_id), "key.made", key_id_of(key))
             try:
                 yield key
             finally:
-                await connection.execute(REVOKE, key.split("_")[1])
+                async with connection.transaction():
+                    if await revoke_key(connection, key_id_of(key), shop_id) is not None:
+                        await audit.note(connection, audit.command(shop_id), "key.revoked", key_id_of(key))
         finally:
             await connection.close()
 
@@ -103,7 +107,7 @@ class Home:
                 return known[name]
             async with connection.transaction():
                 known[name] = await create_key(connection, shop_id, OWNER_SCOPES)
-                await audit.note(connection, audit.command(shop_id), "key.made", known[name].split("_")[1])
+                await audit.note(connection, audit.command(shop_id), "key.made", key_id_of(known[name]))
         finally:
             await connection.close()
         write_closed(self._secrets, json.dumps(known, indent=2).encode())
@@ -236,8 +240,8 @@ def _without_role(server: EmbeddedPostgres) -> str:
 
 
 async def _is_known(connection: asyncpg.Connection, key: str) -> bool:
-    key_id = key.split("_")[1]
-    found = await connection.fetchval("SELECT 1 FROM access.api_keys WHERE key_id = $1 AND revoked_at IS NULL", key_id)
+    known = "SELECT 1 FROM access.api_keys WHERE key_id = $1 AND revoked_at IS NULL"
+    found = await connection.fetchval(known, key_id_of(key))
     return found is not None
 
 

@@ -10,7 +10,7 @@ from common.db.migrate import migrate
 from common.settings import load_settings
 from common.shops import load_shops
 from common.web import audit
-from common.web.auth import create_key
+from common.web.auth import create_key, key_id_of
 from ingest.access import list_keys, revoke_key
 from regulars.home import Home, admin_of
 from regulars.services import NAMES
@@ -30,7 +30,7 @@ async def create(folder: Path, shop: str, scopes: Sequence[str]) -> None:
         try:
             async with connection.transaction():
                 key = await create_key(connection, shop, scopes)
-                await audit.note(connection, audit.command(shop), "key.made", key.split("_")[1])
+                await audit.note(connection, audit.command(shop), "key.made", key_id_of(key))
             print(key)
         finally:
             await connection.close()

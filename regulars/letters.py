@@ -15,11 +15,13 @@ from common.web import audit
 from ingest.flusher import EDGE_HISTORIC, EDGE_SEGMENT
 from ingest.hooks import LETTERS as OF_HOOKS
 from ingest.tracking import OUTCOME
+from regulars.asking import TIMEOUT_S, address, ask
 from regulars.home import Home, admin_of
 from regulars.services import NAMES, Name
 from regulars.vault import vault_of
 
 PAGE = 500
+LEFT = ("unreadable", "removed")  # letters that stay
 SEALED = """
 SELECT id, shop_id, topic, body FROM ingest.dead_letters
 WHERE replayed_at IS NULL AND ($1::bigint[] IS NULL OR id = ANY($1)) ORDER BY id
@@ -78,26 +80,22 @@ async def _send_again(
 ) -> str:
     """One by one, each marked once it is answered: cut short, what was taken is known by its id the next time."""
     vault = vault_of(home, settings)
-    running = home.running()
-    url = running.url if running else settings.ingest_url
-    counts = dict.fromkeys(("accepted", "duplicate", "ignored", "refused", "unreadable"), 0)
-    async with httpx.AsyncClient(base_url=url) as client:
+    counts = dict.fromkeys(("accepted", "duplicate", "ignored", "refused", "unreadable", "removed"), 0)
+    async with httpx.AsyncClient(base_url=address(home, settings), timeout=TIMEOUT_S) as client:
         for letter in await connection.fetch(SEALED, ids):
             key = await home.owner_key(admin_of(settings), letter["shop_id"])
-            try:
-                answer = await client.post(
-                    _door(letter["topic"]),
-                    params={"historic": letter["topic"] == EDGE_HISTORIC},
-                    content=vault.open_letter(bytes(letter["body"])),
-                    headers={"X-API-Key": key},
-                )
-            except httpx.TransportError as error:
-                raise OSError(
-                    f"ingest does not answer at {url} ({error}): start it first, as by `regulars up`"
-                ) from None
+            answer = await ask(
+                client,
+                "ingest",
+                "POST",
+                _door(letter["topic"]),
+                params={"historic": letter["topic"] == EDGE_HISTORIC},
+                content=vault.open_letter(bytes(letter["body"])),
+                headers={"X-API-Key": key},
+            )
             outcome = _outcome(answer)
             counts[outcome] += 1
-            if outcome != "unreadable":  # refused again, it is a new letter; unreadable, it stays the one it is
+            if outcome not in LEFT:  # refused again, it is a new letter; what nothing reads stays the one it is
                 await connection.execute(REPLAYED, letter["id"], now.astimezone(UTC))
     return f"{sum(counts.values())} sent again: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
 
@@ -118,6 +116,8 @@ def _outcome(answer: httpx.Response) -> str:
             return str(answer.json().get("status", "refused"))  # an array in an array is answered as a batch
         case httpx.codes.UNPROCESSABLE_ENTITY:
             return "refused"
+        case httpx.codes.NOT_FOUND:  # its source is
+            return "removed"
         case httpx.codes.BAD_REQUEST | httpx.codes.REQUEST_ENTITY_TOO_LARGE:
             return "unreadable"
         case other:

@@ -3,10 +3,10 @@
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 from rich.console import Console
 
-from regulars.home import Home, admin_of
+from regulars.asking import asking
+from regulars.home import Home
 
 PAGE = 500
 
@@ -63,22 +63,8 @@ async def split(home: Home, shop: str, customer_id: str, reason: str) -> None:
 
 
 async def _ask(home: Home, shop: str, method: str, path: str, **more: Any) -> Any:
-    """What the running system answers; ValueError with its words where it refuses."""
-    async with home.installed() as settings:
-        running = home.running()
-        url = running.url if running else settings.ingest_url
-        key = await home.owner_key(admin_of(settings), shop)
-        async with httpx.AsyncClient(base_url=url, headers={"X-API-Key": key}) as client:
-            try:
-                answer = await client.request(method, path, **more)
-            except httpx.TransportError as error:
-                raise OSError(
-                    f"ingest does not answer at {url} ({error}): start it first, as by `regulars up`"
-                ) from None
-    if answer.is_error:
-        problem = answer.json()
-        raise ValueError(problem.get("detail") or problem["title"])
-    return answer.json()
+    async with asking(home, shop, None) as system:
+        return await system.ingest(path, method, **more)
 
 
 def _print(line: str) -> None:

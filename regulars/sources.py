@@ -97,7 +97,9 @@ def rest_of(url: str | None, key_file: str | None, since: datetime | None) -> so
 async def show(home: Home, shop: str) -> None:
     """Lists a shop's sources and how each does."""
     async with _opened(home, shop) as (connection, _, now):
-        rows = await sources.listed(connection, now, shop, "", PAGE)
+        rows: list[sources.Listed] = []
+        while page := await sources.listed(connection, now, shop, rows[-1].source_id if rows else "", PAGE):
+            rows += page
     for row in rows:
         last = f"{row.last_delivery_at:%F %T}" if row.last_delivery_at else "never"
         counts = f"{row.accepted} events accepted; deliveries: {row.repeated} repeated, {row.ignored} ignored, "

@@ -51,10 +51,10 @@ async def rotate(home: Home, drop_old: bool) -> int:
         resealed, unreadable = Counter[str](), Counter[str]()
         try:
             await vault.check(connection)
+            await audit.note(connection, audit.command(), "vault.rotated", vault.masters.name)
             async for chunk in rotation.rewrap(connection, vault.masters):
                 resealed[chunk.table] += chunk.resealed
                 unreadable[chunk.table] += chunk.unreadable
-            await audit.note(connection, audit.command(), "vault.rotated", vault.masters.name)
             left = sum((await rotation.left(connection, vault.masters)).values()) - unreadable.total()
         finally:
             await connection.close()

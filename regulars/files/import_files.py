@@ -13,6 +13,7 @@ from common.clock import RealClock
 from common.contracts.envelope import Rejection
 from common.settings import load_settings
 from common.shops import load_shops
+from regulars.asking import Elsewhere
 from regulars.files import mapping as mappings
 from regulars.files.mapping import BadMapping, FileMapping
 from regulars.files.reading import Reading, content
@@ -38,7 +39,7 @@ def import_files(
     folder: Path,
     live: bool,
     until: datetime | None,
-    elsewhere: tuple[str, str] | None,
+    elsewhere: Elsewhere | None,
     report_to: Path | None,
 ) -> Coroutine[Any, Any, int]:
     """Where it goes is said in `into_system`; only one that goes on a system of this machine knows its shops here."""
@@ -46,7 +47,9 @@ def import_files(
     if elsewhere is None:
         _of_shop(mapping, shop_id)
     name = f"{mapping.name}-{shop_id}{'-live' if live else ''}"
-    cursor = Cursor(folder, name, content(files, mapping, shop_id), until, elsewhere[0] if elsewhere else "")
+    cursor = Cursor(
+        folder, name, content(files, mapping, shop_id), until, elsewhere.address_of("ingest") if elsewhere else ""
+    )
     return _import(files, mapping, shop_id, Home(folder), live, until, elsewhere, cursor, report_to)
 
 
@@ -57,7 +60,7 @@ async def _import(
     home: Home,
     live: bool,
     until: datetime | None,
-    elsewhere: tuple[str, str] | None,
+    elsewhere: Elsewhere | None,
     cursor: Cursor,
     report_to: Path | None,
 ) -> int:

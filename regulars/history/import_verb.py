@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from common.contracts.envelope import encode
+from regulars.asking import Elsewhere
 from regulars.history.cursor import Cursor
 from regulars.history.into_system import Import, console, into_system
 from regulars.history.known import read
@@ -14,15 +15,15 @@ from regulars.home import Home
 
 
 def import_history(
-    kind: str, path: Path, folder: Path, until: datetime | None, orders: int | None, elsewhere: tuple[str, str] | None
+    kind: str, path: Path, folder: Path, until: datetime | None, orders: int | None, elsewhere: Elsewhere | None
 ) -> Coroutine[Any, Any, None]:
     """Reads it all first; where it goes is said in `into_system`."""
     events = read(kind, path, until, orders)
-    cursor = Cursor(folder, kind, map(encode, events), until, elsewhere[0] if elsewhere else "")
+    cursor = Cursor(folder, kind, map(encode, events), until, elsewhere.address_of("ingest") if elsewhere else "")
     of_import = list(lines(events, cursor.id))
     console.print(f"{len(events):,} events; {cursor.load():,} of {len(of_import):,} lines were taken before")
     return _send(Home(folder), Import(of_import, len(of_import), cursor, events[0].shop_id), until, elsewhere)
 
 
-async def _send(home: Home, what: Import, until: datetime | None, elsewhere: tuple[str, str] | None) -> None:
+async def _send(home: Home, what: Import, until: datetime | None, elsewhere: Elsewhere | None) -> None:
     await into_system(home, what, until, elsewhere)

@@ -9,6 +9,7 @@ from time import perf_counter
 from rich.console import Console
 
 from common.house import running
+from regulars.asking import Elsewhere
 from regulars.drain import drained
 from regulars.history.cursor import Cursor
 from regulars.history.lines import Line
@@ -33,16 +34,14 @@ class Import:
     on_refused: OnRefused = lambda *_: None
 
 
-async def into_system(
-    home: Home, what: Import, until: datetime | None, elsewhere: tuple[str, str] | None
-) -> dict[str, int]:
-    """Into the system `elsewhere` (URL, API key), the one that runs on the folder, or one run just for this.
+async def into_system(home: Home, what: Import, until: datetime | None, elsewhere: Elsewhere | None) -> dict[str, int]:
+    """Into the system `elsewhere`, the one that runs on the folder, or one run just for this.
 
     With `until` it is that last one, on a clock frozen there: afterwards it shows the shop at that moment.
     """
     try:
         if elsewhere is not None:
-            return await _send(elsewhere, what)
+            return await _send((elsewhere.address_of("ingest"), elsewhere.key), what)
         if (told := home.running()) is not None and until is None:
             owner = await home.owner_key(told.admin_database, what.shop_id)
             counts = await _send((told.url, owner), what)

@@ -12,10 +12,10 @@ import pytest
 from common.db.migrate import migrate
 from common.house import build_house, running
 from common.web.auth import create_key
-from regulars import privacy
+from regulars import people, privacy
+from regulars.asking import Elsewhere
 from regulars.drain import drained
 from regulars.home import Home
-from regulars.privacy import Elsewhere
 from regulars.services import ALL, NAMES
 from tests.contract.waiting import until
 from tests.ingest.conftest import settings_for
@@ -86,11 +86,39 @@ async def test_all_services_are_asked(
         await privacy.export(home, "demo", "ann", None, None)
         after = capsys.readouterr().out
         assert not [value for value in (PHONE, EMAIL, REVIEW) if value in after]
+        await slashed(home, client, capsys)
+        monkeypatch.setattr(privacy, "PAGE", 1)
         await privacy.show(home, "demo", everything=True, elsewhere=None)
-        assert "erase" in capsys.readouterr().out
+        shown = capsys.readouterr().out.splitlines()
+        assert [line.partition("  erased ")[2] for line in shown] == ["ann, browser-1", "c/d"]
     live = await admin.fetchval("SELECT count(*) FROM access.api_keys WHERE revoked_at IS NULL AND scopes = '{admin}'")
     assert live == 1, "only the test's own"
     await admin.close()
+
+
+async def slashed(home: Home, client: httpx.AsyncClient, capsys: pytest.CaptureFixture[str]) -> None:
+    """An id may hold what stands for something else in an address."""
+    amount = {"order_id": "o9", "amount": AMOUNT}
+    for number, kind in enumerate(("order.placed", "order.paid", "order.completed")):
+        event = {"id": f"s{number}", "type": kind, "subject": "c/d", "data": amount, "personal": {"email": EMAIL}}
+        assert (await client.post("/v1/events", json=event)).status_code == 202
+
+    async def is_decided() -> bool:
+        return (await client.get("/v1/accounts/c%2Fd")).is_success
+
+    await until(is_decided, "points for the order")
+    await people.show(home, "demo", "c/d")
+    await privacy.export(home, "demo", "c/d", None, None)
+    names, _, document = capsys.readouterr().out.partition("{")
+    assert "of c/d" in names
+    services = json.loads("{" + document)["services"]
+    assert services["ingest"]["contact"] == {"c/d": {"email": EMAIL}}
+    assert services["loyalty"]["c/d"]["account"]["points"] == 129
+    assert services["segmentation"]["c/d"]["customer"]["purchases"] == 1
+    assert services["journeys"]["c/d"]["journeys"] is not None
+    assert services["notifier"]["c/d"] == {"inbox": [], "messages": []}
+    await privacy.erase(home, "demo", "c/d", None)
+    assert capsys.readouterr().out.startswith("erased c/d: 1 keys,")
 
 
 def check(document: dict[str, Any]) -> None:
@@ -115,10 +143,10 @@ def check(document: dict[str, Any]) -> None:
 
 def test_addresses_of_five_processes() -> None:
     five = [f"{name}=http://{name}:80" for name in NAMES]
-    assert privacy._addresses(five)["loyalty"] == "http://loyalty:80"
-    assert set(privacy._addresses(["http://all"]).values()) == {"http://all"}
-    assert privacy._addresses(["http://all", "ingest=http://own"])["ingest"] == "http://own"
+    assert Elsewhere(five, "k").address_of("loyalty") == "http://loyalty:80"
+    assert Elsewhere(["http://all"], "k").address_of("loyalty") == "http://all"
+    assert Elsewhere(["http://all", "ingest=http://own"], "k").address_of("ingest") == "http://own"
     with pytest.raises(ValueError, match="--url notifier="):
-        privacy._addresses(five[:-1])
+        Elsewhere(five[:-1], "k").address_of("notifier")
     with pytest.raises(ValueError, match="expected a service"):
-        privacy._addresses(["http://all", "nothing=http://x"])
+        Elsewhere(["http://all", "nothing=http://x"], "k").address_of("ingest")

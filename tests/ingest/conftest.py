@@ -81,6 +81,16 @@ async def open_ingest(settings: Settings) -> AsyncIterator[Ingest]:
             loop.cancel()
 
 
+def lend(monkeypatch: pytest.MonkeyPatch, ingest: Ingest) -> None:
+    """Every client that is made from now on reaches this ingest, whatever address it was told."""
+    made = httpx.AsyncClient
+
+    def lent(**told: Any) -> httpx.AsyncClient:
+        return made(transport=ingest.client._transport, **told)
+
+    monkeypatch.setattr(httpx, "AsyncClient", lent)
+
+
 async def _forever(loop: Callable[[], Any]) -> None:
     await loop()
 

@@ -1,5 +1,6 @@
 """The audit log: every act is noted with who did it, in the act's own transaction; nobody can take a note back."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ import pytest
 from common.db.engine import open_pool
 from common.settings import Settings
 from common.web import audit
-from common.web.auth import Caller
+from common.web.auth import Caller, key_id_of
+from ingest.api import Intake
+from ingest.imports import Imports
 from regulars import audit as told
 from regulars import keys as verbs
 from regulars.home import Home
-from tests.ingest.conftest import Keys, assert_problem, open_ingest
+from tests.ingest.conftest import Keys, assert_problem, open_ingest, visit
 
 NOTED = "SELECT shop_id, who, action, target, request_id FROM access.audit ORDER BY id"
 
@@ -52,10 +55,73 @@ async def test_what_is_refused_is_not_noted(settings: Settings, keys: Keys, admi
             ("POST", "/v1/sources", {"kind": "no such"}),
             ("POST", "/v1/sources/src_1/secrets", {}),
             ("DELETE", "/v1/keys/00000000", None),
+            ("PUT", "/v1/sources/src_1/rest", {"url": "https://shop.example.com", "key": "shpat_0123456789"}),
+            ("DELETE", "/v1/sources/src_1/rest", None),
         ):
             answer = await client.request(method, path, json=body, headers=keys["admin"])
             assert answer.status_code in (404, 422)
     assert await admin.fetch(NOTED) == []
+
+
+async def test_an_import_is_noted_when_it_begins(settings: Settings, keys: Keys, admin: asyncpg.Connection) -> None:
+    async with open_ingest(settings) as (_, client, _):
+        for number in range(3):
+            event = visit(f"e{number}", "c1", time="2020-01-01T00:00:00Z")
+            said = {"historic": str(number > 0).lower()}
+            answer = await client.post("/v1/events", params=said, json=event, headers=keys["operator"])
+            assert answer.status_code == 202
+        refused = await client.post("/v1/events", params={"historic": "true"}, json={}, headers=keys["sender"])
+        assert refused.status_code == 403
+    noted = [(row["who"], row["action"], row["target"]) for row in await admin.fetch(NOTED)]
+    assert noted == [(id_of(keys, "operator"), "import.begun", "shop")]
+
+
+async def test_after_an_hour_it_is_another_import(settings: Settings, admin: asyncpg.Connection) -> None:
+    began, caller = datetime(2026, 3, 1, tzinfo=UTC), Caller("shop", frozenset(("operate",)), "k")
+    async with open_pool(settings, "ingest") as pool:
+        imports = Imports(pool)
+        for minutes, notes in ((0, 1), (50, 1), (100, 1), (161, 2)):
+            await imports.came(caller, began + timedelta(minutes=minutes))
+            assert len(await admin.fetch(NOTED)) == notes
+
+
+@pytest.mark.parametrize(
+    ("door", "said", "noted"),
+    [
+        ("merge", {"into": "b"}, ("people.merged", "c into b")),
+        ("split", {"reason": "x"}, ("people.split", "a out of b")),
+    ],
+)
+async def test_who_merged_is_known_though_it_was_cut_short(
+    settings: Settings,
+    keys: Keys,
+    admin: asyncpg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    door: str,
+    said: dict[str, str],
+    noted: tuple[str, str],
+) -> None:
+    async def die(*_: object) -> None:
+        raise OSError("the machine is gone")
+
+    async with open_ingest(settings) as (_, client, _):
+        merged = await client.post("/v1/customers/a/merge", json={"into": "b"}, headers=keys["operator"])
+        assert merged.status_code == 200
+        monkeypatch.setattr(Intake, "write", die)
+        path = f"/v1/customers/{noted[1][0]}/{door}"
+        assert (await client.post(path, json=said, headers=keys["operator"])).status_code == 503
+    last = (await admin.fetch(NOTED))[-1]
+    assert (last["who"], last["action"], last["target"]) == (id_of(keys, "operator"), *noted)
+
+
+async def test_a_key_that_a_command_makes_for_itself_is_noted(
+    settings: Settings, admin: asyncpg.Connection, tmp_path: Path
+) -> None:
+    async with Home(tmp_path).admin_key(settings.admin_database or "", "shop") as key:
+        made = [tuple(row) for row in await admin.fetch(NOTED)]
+        assert made == [("shop", "cli", "key.made", key_id_of(key), "")]
+    assert [row["action"] for row in await admin.fetch(NOTED)] == ["key.made", "key.revoked"]
+    assert await admin.fetchval("SELECT count(*) FROM access.api_keys WHERE revoked_at IS NULL") == 0
 
 
 async def test_the_log_is_read_by_pages_newest_first_and_of_the_own_shop(

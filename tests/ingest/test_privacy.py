@@ -4,10 +4,12 @@ import asyncio
 import hmac
 import json
 from base64 import b64encode
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
+from urllib.parse import quote
 
+import asyncpg
 import pytest
 from cryptography.exceptions import InvalidTag
 
@@ -19,7 +21,7 @@ from ingest.people import rules as identity_rules
 from ingest.people.naming import Naming
 from ingest.people.whose import Whose
 from ingest.privacy import requests
-from ingest.privacy.erasure import Eraser
+from ingest.privacy.erasure import Erased, Eraser
 from ingest.privacy.requests import Privacy
 from ingest.vault import Vault
 from tests.contract.waiting import until
@@ -250,8 +252,20 @@ async def test_whom_nobody_knows_is_looked_for_all_the_same(here: Ingest, keys: 
     assert await erased(here) == []
 
 
-async def test_a_whole_shop_goes_with_its_platform(here: Ingest, keys: Keys) -> None:
-    """Only who is known by that source alone."""
+async def test_a_whole_shop_goes_with_its_platform(
+    here: Ingest, keys: Keys, monkeypatch: pytest.MonkeyPatch, admin: asyncpg.Connection
+) -> None:
+    """Only who is known by that source alone; what is kept is not opened for each of them."""
+    monkeypatch.setattr(requests, "PEOPLE_AT_ONCE", 3)
+    monkeypatch.setattr(requests, "LOOK_EVERY_S", 1e6)  # nobody else's
+    at_once: list[int] = []
+    erase_people = Eraser.erase
+
+    async def counted(self: Eraser, shop_id: str, ids: Sequence[str], *more: Any) -> Erased:
+        at_once.append(len(ids))
+        return await erase_people(self, shop_id, ids, *more)
+
+    monkeypatch.setattr(Eraser, "erase", counted)
     woo = await source(here, keys, "woocommerce")
     for number in range(1, 6):
         await call(here, woo, "woocommerce", order(number))
@@ -263,3 +277,25 @@ async def test_a_whole_shop_goes_with_its_platform(here: Ingest, keys: Keys) -> 
     assert sorted(await erased(here)) == [f"woocommerce:{number}" for number in (1, 3, 4, 5)]
     kept = await here.pool.fetch("SELECT customer_id FROM vault_keys ORDER BY 1")
     assert [row["customer_id"] for row in kept] == ["ann", "bob", "woocommerce:2"]
+    assert at_once == [3, 1]
+    noted = await admin.fetch("SELECT who, target FROM access.audit WHERE action = 'person.erased'")
+    assert [tuple(row) for row in noted] == [(f"platform:{woo}", "request/1")]
+
+
+async def test_an_id_may_hold_slashes(here: Ingest, keys: Keys) -> None:
+    person = "a/b:c%2F?"
+    await tell(here, keys, visit("e1", person, personal=ANN), visit("e2", "c/d", personal=BOB))
+    path = f"/v1/customers/{quote(person, safe='')}"
+    data = (await here.client.get(f"{path}/personal-data", headers=keys["admin"])).json()
+    assert data["contact"] == {person: ANN}
+    consents = await here.client.get(f"{path}/consents", headers=keys["reader"])
+    assert consents.json()["customer_id"] == person
+    assert (await here.client.get(f"{path}/identities", headers=keys["reader"])).json()["items"]
+    merged = await here.client.post("/v1/customers/c%2Fd/merge", json={"into": person}, headers=keys["operator"])
+    assert merged.json() == {"customer_id": "c/d", "into": person}
+    same = await here.client.get(f"{path}/same-as/c%2Fd", headers=keys["reader"])
+    assert same.json()["same"] is True
+    split = await here.client.post("/v1/customers/c%2Fd/split", json={"reason": "x"}, headers=keys["operator"])
+    assert split.json() == {"customer_id": "c/d", "out_of": person}
+    assert (await erase(here, keys, quote(person, safe="")))["told"] == [person]
+    assert await erased(here) == [person]

@@ -3,9 +3,8 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import httpx
 import pytest
 from msgspec import structs
 
@@ -18,8 +17,9 @@ from ingest.connectors.port import Converted, Delivery, Ignored, Origin
 from ingest.deliveries import Housekeeping
 from ingest.vault import Vault
 from regulars import reprocess as command
+from regulars.asking import Elsewhere
 from regulars.home import Home
-from tests.ingest.conftest import MASTER_KEY, Ingest, Keys, assert_problem, open_ingest, rows_of
+from tests.ingest.conftest import MASTER_KEY, Ingest, Keys, assert_problem, lend, open_ingest, rows_of
 from tests.ingest.test_hooks import QUERY, TRACK, call, source, track
 
 SINCE = datetime(2020, 1, 1, tzinfo=UTC)
@@ -200,26 +200,10 @@ async def test_the_command(
         await call(here, source_id, "woocommerce", order(number))
     key = keys["operator"]["Authorization"].removeprefix("Bearer ")
     monkeypatch.setattr(reprocess, "CHUNK_DELIVERIES", 2)
-    monkeypatch.setattr(httpx, "AsyncClient", lambda **_: Lent(here, key))
-    home = Home(tmp_path)
-    assert await command.reprocess(home, "shop", None, "woocommerce", SINCE, None, False, ("http://test", key)) == 0
+    lend(monkeypatch, here)
+    home, there = Home(tmp_path), Elsewhere(["http://test"], key)
+    assert await command.reprocess(home, "shop", None, "woocommerce", SINCE, None, False, there) == 0
     told = capsys.readouterr().out
     assert told == "3 deliveries: 0 new events, 6 events known already, 0 ignored, 0 refused, 0 unreadable\n"
-    with pytest.raises(OSError, match="no such source"):
-        await command.reprocess(home, "shop", "src_x", None, SINCE, None, False, ("http://test", key))
-
-
-class Lent:
-    """The test's client, with a caller's key, for as long as somebody uses it."""
-
-    def __init__(self, here: Ingest, key: str) -> None:
-        self._here, self._key = here, key
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        pass
-
-    async def post(self, path: str, **what: Any) -> Any:
-        return await self._here.client.post(path, headers={"X-API-Key": self._key}, **what)
+    with pytest.raises(ValueError, match="no such source"):
+        await command.reprocess(home, "shop", "src_x", None, SINCE, None, False, there)

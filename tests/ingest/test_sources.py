@@ -249,6 +249,9 @@ async def test_the_command(
     assert "from-the-platform" not in shown
     await command.add(home, "demo", "aftership", "", [], None)
     assert "regulars sources rotate" in capsys.readouterr().out
+    monkeypatch.setattr(command, "PAGE", 1)
+    await command.show(home, "demo")
+    assert len(re.findall("^src_", capsys.readouterr().out, re.MULTILINE)) == 2
     with pytest.raises(ValueError, match="has no source"):
         await command.rotate(home, "olist", source_id[0], None, 1)
     with pytest.raises(ValueError, match="unknown shop"):

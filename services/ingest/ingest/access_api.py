@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from common.web import audit
-from common.web.auth import Caller, KeyRing, create_key, requires
+from common.web.auth import Caller, KeyRing, create_key, key_id_of, requires
 from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, PlainId, RowId, decode_cursor
 from common.web.problems import Problem
 from ingest import queries
@@ -34,7 +34,7 @@ class MadeKey(BaseModel):
 
 
 class Noted(BaseModel):
-    """One act. `who` is the id of a key, or "cli" for the command."""
+    """One act. `who` is the id of a key, "cli" for the command, or "platform:<source id>"."""
 
     id: int
     at: datetime
@@ -59,7 +59,7 @@ def router(pool: asyncpg.Pool) -> APIRouter:
         """Makes a key, told this once."""
         async with pool.acquire() as connection, connection.transaction():
             key = await create_key(connection, caller.shop_id, new.scopes)
-            made = MadeKey(key_id=key.split("_")[1], key=key)
+            made = MadeKey(key_id=key_id_of(key), key=key)
             await audit.note(connection, caller, "key.made", made.key_id)
         return made
 

@@ -27,6 +27,7 @@ from ingest.domain.accept import Accepted, accept
 from ingest.domain.review_topics import Table
 from ingest.domain.split import Unreadable, split, unpack
 from ingest.flusher import EDGE, EDGE_HISTORIC, Flusher, written
+from ingest.imports import Imports
 from ingest.vault import Vault
 
 MAX_EVENTS_IN_REQUEST = 10_000
@@ -136,7 +137,7 @@ def router(pool: asyncpg.Pool, intake: Intake, vault: Vault) -> APIRouter:
     """Ingest's routes."""
     routes = APIRouter()
 
-    sender = requires("ingest")
+    sender, imports = requires("ingest"), Imports(pool)
 
     @routes.post(
         "/v1/events", status_code=202, tags=["ingest"], dependencies=[Depends(sender)], openapi_extra=IS_HISTORIC
@@ -148,8 +149,10 @@ def router(pool: asyncpg.Pool, intake: Intake, vault: Vault) -> APIRouter:
         for imports."""
         caller = await sender(request)
         historic = _is_historic(request)
-        if historic and not caller.may("operate"):
-            raise Problem(403, "Forbidden", "an import (historic=true) needs the scope 'operate'")
+        if historic:
+            if not caller.may("operate"):
+                raise Problem(403, "Forbidden", "an import (historic=true) needs the scope 'operate'")
+            await imports.came(caller, intake.now())
         return await intake.take(await request.body(), request.headers, caller, historic)
 
     @routes.get("/v1/events/refused", tags=["ingest"])

@@ -71,7 +71,7 @@ def router(pool: asyncpg.Pool, definitions: Mapping[str, Definitions]) -> APIRou
         own = definitions.get(caller.shop_id, ())
         return [_journey(definition, counts.get(definition.journey, nobody)) for definition in own]
 
-    @routes.get("/customers/{customer_id}/journeys")
+    @routes.get("/customers/{customer_id:path}/journeys")
     async def of_customer(
         caller: Reader, customer_id: PlainId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Page[EnrollmentOut]:

@@ -81,7 +81,7 @@ def router(pool: asyncpg.Pool, rules: Mapping[str, Rules], clock: Clock) -> APIR
     """The routes of loyalty."""
     routes = APIRouter(prefix="/v1", tags=["loyalty"])
 
-    @routes.get("/accounts/{customer_id}")
+    @routes.get("/accounts/{customer_id:path}")
     async def account(
         caller: Reader, customer_id: PlainId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> AccountOut:

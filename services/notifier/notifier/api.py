@@ -77,7 +77,7 @@ def router(pool: asyncpg.Pool, wording: Wording, shops: Mapping[str, Shop], sign
     """The JSON routes of notifier."""
     routes = APIRouter(prefix="/v1", tags=["notifier"])
 
-    @routes.get("/inbox/{customer_id}")
+    @routes.get("/inbox/{customer_id:path}")
     async def inbox(
         caller: Reader, customer_id: PlainId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Page[InboxItem]:
@@ -90,7 +90,7 @@ def router(pool: asyncpg.Pool, wording: Wording, shops: Mapping[str, Shop], sign
         page = Page.of(rows, limit, key=lambda row: (row.number,))
         return Page(items=[_item(row, wording, shop, signature) for row in page.items], next=page.next)
 
-    @routes.get("/customers/{customer_id}/messages")
+    @routes.get("/customers/{customer_id:path}/messages")
     async def messages(
         caller: Reader, customer_id: PlainId, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Page[MessageOut]:

@@ -65,7 +65,7 @@ def router(pool: asyncpg.Pool, shops: Mapping[str, Shop]) -> APIRouter:
     """Segmentation's routes."""
     routes = APIRouter(tags=["segmentation"])
 
-    @routes.get("/v1/customers/{customer_id}")
+    @routes.get("/v1/customers/{customer_id:path}")
     async def get_customer(customer_id: PlainId, caller: Reader) -> CustomerOut:
         """Who the customer is: lifecycle and activity, why, since and until when, and what led there."""
         shop = shop_of(shops, caller)

@@ -215,3 +215,22 @@ async def test_a_client_that_leaves_is_counted_and_not_answered() -> None:
     scope = {"type": "http", "method": "POST", "path": "/raw", "headers": [], "query_string": b"", "root_path": ""}
     await app(scope, receive, send)
     assert (sent.getvalue(), requests_counted(**labels)) == ("", before + 1)
+
+
+async def test_an_open_end_takes_nothing_that_names_its_end() -> None:
+    """Whichever service's routes come first."""
+    one, other = APIRouter(), APIRouter()
+
+    @one.get("/people/{name:path}")
+    async def person(name: str) -> dict[str, str]:
+        return {"person": name}
+
+    @other.get("/people/{name:path}/orders")
+    async def orders(name: str) -> dict[str, str]:
+        return {"orders of": name}
+
+    for routers in ([one, other], [other, one]):
+        app = create_app("test", routers, {}, MAX_BYTES)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test") as client:
+            assert (await client.get("/people/a%2Fb")).json() == {"person": "a/b"}
+            assert (await client.get("/people/a%2Fb/orders")).json() == {"orders of": "a/b"}

@@ -8,6 +8,8 @@ import pytest
 import structlog
 from typer.testing import CliRunner
 
+from ingest.connectors.known import CONNECTORS
+from regulars.asking import Elsewhere, elsewhere_of
 from regulars.bench.olist_folder import Order, path_of, write
 from regulars.cli import app
 
@@ -24,7 +26,7 @@ def logging_as_it_was() -> Iterator[None]:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to stand in, and no settings but a test's own."""
     monkeypatch.chdir(tmp_path)
-    for name in ("REGULARS_DATABASE", "REGULARS_KAFKA", "REGULARS_SHOPS", "REGULARS_CLOCK"):
+    for name in ("REGULARS_DATABASE", "REGULARS_KAFKA", "REGULARS_SHOPS", "REGULARS_CLOCK", "REGULARS_KEY"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 
@@ -138,6 +140,7 @@ def test_faults_of_the_shops_are_told(here: Path, monkeypatch: pytest.MonkeyPatc
         (("import", "nowhere.csv", "--mapping", "online_retail"), "no file nowhere.csv"),
         (("import", "nowhere.csv", "--mapping", "online_retail", "--orders", "2"), "--orders is for known data sets"),
         (("import", "olist", ".", "--url", "http://localhost:8000"), "--url and --key go together"),
+        (("privacy", "erase", "c1", "--key", "rk_1"), "--url and --key go together"),
         (("up", "--port", "70000"), "Invalid value for '--port'"),
         (("dead-letters", "list", "--service", "nope"), "'nope' is not one of 'ingest'"),
         (("keys", "create"), "Missing option '--scope'"),
@@ -148,3 +151,20 @@ def test_what_can_not_be_asked(here: Path, arguments: tuple[str, ...], fault: st
     assert (status, printed) == (2, "")
     assert fault in noted
     assert nothing_begun(here)
+
+
+def test_the_key_may_stand_in_the_environment(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGULARS_KEY", "rk_of_the_environment")
+    assert elsewhere_of(["http://a"], None) == Elsewhere(["http://a"], "rk_of_the_environment")
+    assert elsewhere_of(["http://a"], "rk_given") == Elsewhere(["http://a"], "rk_given")
+    assert elsewhere_of(None, None) is None  # of this machine: no key of a system elsewhere is asked for
+    status, _, noted = said("privacy", "list", "--url", "http://127.0.0.1:1")
+    assert status == 1
+    assert noted.startswith("regulars: ingest does not answer at http://127.0.0.1:1")
+    assert "rk_of" not in noted
+
+
+def test_a_source_may_be_of_any_kind(here: Path) -> None:
+    status, printed, _ = said("sources", "add", "--help")
+    assert status == 0
+    assert not [kind for kind in CONNECTORS if kind not in printed]

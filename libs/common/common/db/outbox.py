@@ -33,10 +33,14 @@ ORDER BY m.part, row.xid, row.id
 Row = tuple[str, int, str, bytes]
 
 
+def place_of(topic: str, shop_id: str, customer_id: str) -> tuple[str, int, str]:
+    """Where a customer's rows stand: topic, part, key."""
+    return topic, partition_of(shop_id, customer_id), f"{shop_id}/{customer_id}"
+
+
 def row(topic: str, event: Event[Data]) -> Row:
     """An event as an outbox row."""
-    part = partition_of(event.shop_id, event.customer_id)
-    return topic, part, f"{event.shop_id}/{event.customer_id}", encode(event)
+    return *place_of(topic, event.shop_id, event.customer_id), encode(event)
 
 
 async def write(connection: Connection, rows: Sequence[Row]) -> None:

@@ -12,6 +12,7 @@ from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
@@ -59,8 +60,8 @@ def create_app(
     async def metrics() -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    for router in routers:
-        app.include_router(router)
+    routes = [route for router in routers for route in router.routes]
+    app.include_router(APIRouter(routes=sorted(routes, key=_ends_open)))
     return app
 
 
@@ -70,6 +71,11 @@ def direct(endpoint: Endpoint) -> Endpoint:
     parameters; it asks for its caller and its query itself, what is declared beside it documents them."""
     endpoint.direct = True  # type: ignore[attr-defined]
     return endpoint
+
+
+def _ends_open(route: BaseRoute) -> bool:
+    """Whether it takes whatever ends a path, as an id may hold slashes: it stands behind those that name their end."""
+    return str(getattr(route, "path", "")).endswith(":path}")
 
 
 def _direct_routes(routers: Iterable[APIRouter]) -> dict[tuple[str, str], APIRoute]:

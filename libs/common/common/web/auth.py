@@ -69,6 +69,11 @@ async def create_key(connection: Connection, shop_id: str, scopes: Collection[st
     return key
 
 
+def key_id_of(key: str) -> str:
+    """The part of a key by which it is known without being told."""
+    return key.split("_")[1]
+
+
 class KeyRing:
     """Finds callers by key and remembers them. Only hashes are compared, so timing tells nothing of a key."""
 

@@ -106,7 +106,7 @@ def _add_questions(routes: APIRouter, pool: asyncpg.Pool, intake: Intake, vault:
                 return Person(customer_id=next(iter(await people_store.family(connection, caller.shop_id, name.value))))
         raise Problem(404, responses[404], "Many share this name." if name in found else "Nobody has this name.")
 
-    @routes.get("/v1/customers/{customer_id}/identities")
+    @routes.get("/v1/customers/{customer_id:path}/identities")
     async def get_identities(
         customer_id: PlainId, caller: Reader, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Page[KnownName]:
@@ -125,7 +125,7 @@ def _add_questions(routes: APIRouter, pool: asyncpg.Pool, intake: Intake, vault:
             rows = await people_queries.shared(connection, vault, naming, caller.shop_id, after, limit + 1)
         return Page.of(rows, limit, key=lambda name: (name.kind, name.kept))
 
-    @routes.get("/v1/customers/{customer_id}/same-as/{other_id}")
+    @routes.get("/v1/customers/{customer_id:path}/same-as/{other_id:path}")
     async def get_same_as(customer_id: PlainId, other_id: PlainId, caller: Reader) -> SameAs:
         """Why two ids are one person: by which kind of name, of which events, when."""
         async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
@@ -142,7 +142,7 @@ def _add_questions(routes: APIRouter, pool: asyncpg.Pool, intake: Intake, vault:
 
 def _add_commands(routes: APIRouter, pool: asyncpg.Pool, intake: Intake, vault: Vault) -> None:
 
-    @routes.post("/v1/customers/{customer_id}/merge")
+    @routes.post("/v1/customers/{customer_id:path}/merge")
     async def post_merge(customer_id: PlainId, said: Into, caller: Operator) -> Merged:
         """Makes two people one, whatever the rules say; who is named in `into` lives on."""
         async with pool.acquire() as connection:
@@ -150,25 +150,26 @@ def _add_commands(routes: APIRouter, pool: asyncpg.Pool, intake: Intake, vault: 
             gone = next(iter(await people_store.family(connection, caller.shop_id, customer_id)))
         if gone in family:
             raise Problem(409, responses[409], "The two are one person already.", path="$.into")
-        await intake.write(OPERATOR, [_operated(intake, caller.shop_id, customer_id, CustomerMerged(said.into))], [])
-        async with pool.acquire() as connection:
+        async with pool.acquire() as connection:  # first: who asked is known even where it is cut short
             await audit.note(connection, caller, "people.merged", f"{customer_id} into {said.into}")
+        await intake.write(OPERATOR, [_operated(intake, caller.shop_id, customer_id, CustomerMerged(said.into))], [])
         return Merged(customer_id=gone, into=next(iter(family)))
 
-    @routes.post("/v1/customers/{customer_id}/split")
+    @routes.post("/v1/customers/{customer_id:path}/split")
     async def post_split(customer_id: PlainId, said: Reason, caller: Operator) -> Split:
         """Undoes the merge of this id, and keeps the two apart from then on. What came since stays where it is."""
         async with pool.acquire() as connection:
             out_of = next(iter(await people_store.family(connection, caller.shop_id, customer_id)))
         if out_of == customer_id:
             raise Problem(409, responses[409], "This id was not merged into another.")
+        async with pool.acquire() as connection:  # first, as above
+            await audit.note(connection, caller, "people.split", f"{customer_id} out of {out_of}")
         operated = _operated(intake, caller.shop_id, customer_id, CustomerSplit(out_of))
         await intake.write(OPERATOR, [operated], [])
         async with pool.acquire() as connection:
             sealed = vault.seal_letter(said.reason.encode())
             since = operated.event.received_at
             await people_queries.give_reason(connection, caller.shop_id, customer_id, since, sealed)
-            await audit.note(connection, caller, "people.split", f"{customer_id} out of {out_of}")
         return Split(customer_id=customer_id, out_of=out_of)
 
 

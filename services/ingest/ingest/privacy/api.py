@@ -49,7 +49,7 @@ def router(pool: asyncpg.Pool, vault: Vault, whose: Whose, privacy: Privacy) -> 
     """The routes."""
     routes = APIRouter(tags=["privacy"])
 
-    @routes.get("/v1/customers/{customer_id}/consents")
+    @routes.get("/v1/customers/{customer_id:path}/consents")
     async def get_consents(customer_id: PlainId, caller: Reader) -> ConsentsOut:
         """What the customer allows now, per channel and purpose, and all that was ever stated, newest first; its proof
         is shown to a key with the scope `operate`."""
@@ -58,7 +58,7 @@ def router(pool: asyncpg.Pool, vault: Vault, whose: Whose, privacy: Privacy) -> 
             shown = vault if caller.may("operate") else None
             return await consents.of_customer(connection, shown, caller.shop_id, customer_id, ids)
 
-    @routes.get("/v1/customers/{customer_id}/personal-data")
+    @routes.get("/v1/customers/{customer_id:path}/personal-data")
     async def get_personal_data(customer_id: PlainId, caller: Admin) -> dict[str, Any]:
         """Everything that ingest has about the person, by all ids, opened. `regulars privacy export` adds the other
         services'."""
@@ -66,7 +66,7 @@ def router(pool: asyncpg.Pool, vault: Vault, whose: Whose, privacy: Privacy) -> 
             await audit.note(connection, caller, "person.exported", customer_id)
             return await personal_data.of_person(connection, vault, whose, caller.shop_id, customer_id)
 
-    @routes.post("/v1/customers/{customer_id}/erase")
+    @routes.post("/v1/customers/{customer_id:path}/erase")
     async def post_erase(customer_id: PlainId, caller: Admin) -> ErasedOut:
         """Forgets the person, by all ids, for good. The same again finds nothing left."""
         async with pool.acquire() as connection:  # first: who asked is known even where it is cut short

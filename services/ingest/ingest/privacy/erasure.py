@@ -22,7 +22,7 @@ from common.contracts.ingest import CustomerErased
 from common.contracts.topics import INGEST_EVENTS
 from common.db import outbox
 from common.db.engine import Connection
-from common.ids import derived_id, partition_of
+from common.ids import derived_id
 from ingest import consents, deliveries, store
 from ingest.domain.accept import Identity
 from ingest.people.whose import Whose
@@ -168,7 +168,7 @@ def _speaking(rows: Sequence[Row], sought: Traits, opened: Opened) -> list[int]:
 
 async def _is_news(connection: Connection, shop_id: str, customer_id: str) -> bool:
     """Whether anything was told of the customer since the last erasure, if there was one."""
-    place = (INGEST_EVENTS.name, partition_of(shop_id, customer_id), f"{shop_id}/{customer_id}")
+    place = outbox.place_of(INGEST_EVENTS.name, shop_id, customer_id)
     body = await connection.fetchval(LAST_TOLD, *place)
     last = None if body is None else _DECODER.skim(body)
     return last is not None and (isinstance(last, Rejection) or last.type != CustomerErased.TYPE)

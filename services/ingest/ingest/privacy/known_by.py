@@ -7,7 +7,8 @@ import asyncpg
 from common.contracts.envelope import Decoder, Rejection
 from common.contracts.ingest import FROM_SENDERS
 from common.contracts.topics import INGEST_EVENTS
-from common.ids import PARTITIONS, partition_of
+from common.db import outbox
+from common.ids import PARTITIONS
 from ingest.people.whose import Whose
 
 CHUNK_ROWS = 2_000
@@ -24,14 +25,22 @@ _DECODER = Decoder(INGEST_EVENTS.events)
 _SENDERS = frozenset(data.TYPE for data in FROM_SENDERS)  # what the edge itself states comes from nowhere else
 
 
-async def source_alone(pool: asyncpg.Pool, whose: Whose, shop_id: str, source_id: str) -> AsyncIterator[str]:
-    """The shop's customers of whom nobody but this source ever told anything, by none of their ids."""
+async def source_alone(
+    pool: asyncpg.Pool, whose: Whose, shop_id: str, source_id: str, at_once: int
+) -> AsyncIterator[list[str]]:
+    """The shop's customers of whom nobody but this source ever told anything, by none of their ids; so many at once."""
+    alone: list[str] = []
     for part in range(PARTITIONS):  # a customer's whole story is in one
         for customer_id in sorted(await _in_partition(pool, part, shop_id, source_id)):
             async with pool.acquire() as connection:
                 others = set(await whose.ids_of(connection, shop_id, customer_id)) - {customer_id}
             if not [one for one in others if await _sources(pool, shop_id, one) - {source_id}]:
-                yield customer_id
+                alone.append(customer_id)
+            if len(alone) == at_once:
+                yield alone
+                alone = []
+    if alone:
+        yield alone
 
 
 async def _in_partition(pool: asyncpg.Pool, part: int, shop_id: str, source_id: str) -> set[str]:
@@ -48,7 +57,7 @@ async def _in_partition(pool: asyncpg.Pool, part: int, shop_id: str, source_id: 
 
 
 async def _sources(pool: asyncpg.Pool, shop_id: str, customer_id: str) -> set[str]:
-    place = (INGEST_EVENTS.name, partition_of(shop_id, customer_id), f"{shop_id}/{customer_id}")
+    place = outbox.place_of(INGEST_EVENTS.name, shop_id, customer_id)
     return {source for (body,) in await pool.fetch(OF_ONE, *place) if (source := _source(body)) is not None}
 
 

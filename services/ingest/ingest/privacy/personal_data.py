@@ -7,8 +7,8 @@ import msgspec
 
 from common.contracts.envelope import Decoder, Rejection
 from common.contracts.topics import INGEST_EVENTS
+from common.db import outbox
 from common.db.engine import Connection
-from common.ids import partition_of
 from ingest import consents, deliveries
 from ingest.people.whose import Whose
 from ingest.vault import OF_AN_EVENT, Vault, part_of
@@ -78,7 +78,7 @@ def _orders(events: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, 
 
 
 async def _events(connection: Connection, shop_id: str, customer_id: str) -> list[dict[str, Any]]:
-    place = (INGEST_EVENTS.name, partition_of(shop_id, customer_id), f"{shop_id}/{customer_id}")
+    place = outbox.place_of(INGEST_EVENTS.name, shop_id, customer_id)
     found: list[dict[str, Any]] = []
     after = (0, 0)
     while rows := await connection.fetch(EVENTS, *place, *after, CHUNK_ROWS):

@@ -17,6 +17,8 @@ from pydantic import BaseModel
 from common.bus.bell import wait
 from common.clock import Clock
 from common.db.engine import Connection, is_outside
+from common.web import audit
+from common.web.auth import Caller
 from ingest.domain.accept import Identity
 from ingest.people.whose import Whose
 from ingest.privacy import known_by
@@ -31,6 +33,7 @@ DUE = timedelta(days=30)  # as Shopify's terms and the GDPR's month say
 LOOK_EVERY_S = 10.0  # for what another process took in and did not come to do
 ONE_AT_A_TIME = 7_246_002  # advisory lock key
 API = "api"  # the source of what the shop itself asks
+PEOPLE_AT_ONCE = 100  # of a whole shop: all that is kept sealed is opened once for so many
 MAX_IDS_KEPT = 100  # in what a request is said to have come to
 
 # As often as a platform repeats it, it is one request.
@@ -130,14 +133,19 @@ class Privacy:
         shop_id, names = asked["shop_id"], _NAMES.decode(self._vault.masters.open(asked["names"], REQUEST))
         cause = f"request/{request_id}"
         if asked["kind"] == "erase_shop":
-            erased = Erased()
-            async for customer_id in known_by.source_alone(self._pool, self._whose, shop_id, asked["source_id"]):
-                erased = erased.plus(await self._eraser.erase(shop_id, [customer_id], (), cause))
+            erased, source_id = Erased(), asked["source_id"]
+            async for ids in known_by.source_alone(self._pool, self._whose, shop_id, source_id, PEOPLE_AT_ONCE):
+                erased = erased.plus(await self._eraser.erase(shop_id, ids, (), cause))
         else:
             async with self._pool.acquire() as connection:
                 ids = await self.people(connection, shop_id, names)
             erased = await self._eraser.erase(shop_id, ids, names, cause)
-        await self._pool.execute(DONE, request_id, self._clock.now(), msgspec.json.encode(_counts(erased)).decode())
+        outcome = msgspec.json.encode(_counts(erased)).decode()
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(DONE, request_id, self._clock.now(), outcome)
+            if asked["source_id"] != API:  # who asks by a route is noted there, by the key
+                platform = Caller(shop_id, frozenset(), f"platform:{asked['source_id']}")
+                await audit.note(connection, platform, "person.erased", cause)
         return erased
 
     async def people(self, connection: Connection, shop_id: str, names: Sequence[Identity]) -> list[str]:

@@ -32,7 +32,8 @@ def router(pool: asyncpg.Pool, vault: Vault, clock: Clock) -> APIRouter:
         try:
             async with pool.acquire() as connection, connection.transaction():
                 known = await sources.ask(connection, vault, clock.now(), caller.shop_id, source_id, rest)
-                await audit.note(connection, caller, "source.polled", source_id)
+                if known:
+                    await audit.note(connection, caller, "source.polled", source_id)
         except Refused as refused:
             path = refused.path.replace("$.rest.", "$.")  # the body is what stands under `rest` elsewhere
             raise Problem(422, "Invalid request", refused.reason, path=path) from None
