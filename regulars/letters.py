@@ -1,6 +1,7 @@
 """`regulars dead-letters`: what could not be handled, per service, and back on the road with it."""
 
-from collections.abc import Iterator
+from collections.abc from collections import Counter
+import Iterator
 from datetime import UTC, datetime
 
 import asyncpg
@@ -71,7 +72,7 @@ async def replay(home: Home, service: Name, ids: list[int] | None) -> int:
                 told = f"{count} dead letters of {service} are back on the road."
         finally:
             await connection.close()
-    console.print(told)
+    console.out(told, highlight=False)
     return 0
 
 
@@ -80,7 +81,7 @@ async def _send_again(
 ) -> str:
     """One by one, each marked once it is answered: cut short, what was taken is known by its id the next time."""
     vault = vault_of(home, settings)
-    counts = dict.fromkeys(("accepted", "duplicate", "ignored", "refused", "unreadable", "removed"), 0)
+    counts = Counter(dict.fromkeys(("accepted", "duplicate", "ignored", "refused", "unreadable"), 0))
     async with httpx.AsyncClient(base_url=address(home, settings), timeout=TIMEOUT_S) as client:
         for letter in await connection.fetch(SEALED, ids):
             key = await home.owner_key(admin_of(settings), letter["shop_id"])

@@ -49,6 +49,9 @@ async def erase(home: Home, shop: str, customer_id: str, elsewhere: Elsewhere | 
         erased = await system.ingest(f"/v1/customers/{quote(customer_id, safe='')}/erase", "POST")
     ids = ", ".join(erased.pop("customer_ids"))
     told = len(erased.pop("told"))
+    if not told and not any(erased.values()):
+        console.out(f"nothing is known of {ids}: nothing was erased", highlight=False)
+        return
     counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in erased.items())
     console.out(f"erased {ids}: {counts}; {told} told to the other services", highlight=False)
 

@@ -344,3 +344,28 @@ async def test_who_may_ask_what(settings: Settings, keys: Keys) -> None:
         await send(ingest, keys, by("e1", "u1", {"phone": PHONE}))
         theirs = await get("/v1/identities/shared", headers=keys["other"])
         assert theirs.json() == {"items": [], "next": None}
+
+
+async def test_a_buyers_number_is_as_good_as_an_id(settings: Settings, keys: Keys) -> None:
+    """Who had an id of the shop's keeps it; the number that came along leads there all the same."""
+    async with open_ingest(settings) as ingest:
+        await send(ingest, keys, by("e1", "u1", {"email": EMAIL}))
+        await send(ingest, keys, by("e2", None, {"email": EMAIL}, buyer="taobao:7"))
+        get, post, headers = ingest.client.get, ingest.client.post, keys["admin"]
+        names = (await get("/v1/customers/taobao:7/identities", headers=headers)).json()["items"]
+        assert {"id", "email", "buyer"} == {each["kind"] for each in names}
+        why = (await get("/v1/customers/taobao:7/same-as/u1", headers=headers)).json()
+        assert (why["same"], why["customer_id"]) == (True, "u1")
+        nobody = (await get("/v1/customers/taobao:8/same-as/u1", headers=headers)).json()
+        assert nobody["same"] is False
+        again = await post("/v1/customers/taobao:7/split", json={"reason": "x"}, headers=headers)
+        assert_problem(again, 409, "Conflict")
+        merged = await post("/v1/customers/taobao:7/merge", json={"into": "g2"}, headers=headers)
+        assert merged.json() == {"customer_id": "u1", "into": "g2"}
+
+
+async def test_a_cart_is_called_by_its_buyer_once_there_is_one(settings: Settings, keys: Keys) -> None:
+    async with open_ingest(settings) as ingest:
+        await send(ingest, keys, by("e1", anonymous="cart:1"))
+        await send(ingest, keys, by("e2", anonymous="cart:1", buyer="taobao:7"))
+        assert await told(ingest.pool) == [("e1", "cart:1"), ("cart:1", "into", "taobao:7"), ("e2", "taobao:7")]

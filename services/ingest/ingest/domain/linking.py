@@ -13,6 +13,7 @@ from ingest.domain.identity import CONTACTS, STRENGTH, Rules
 
 WEAKEST = len(STRENGTH)  # of who is known by no name at all
 OPEN = (*CONTACTS, "anonymous")  # what somebody who is known by an order may well add to it
+CALLING = ("card", "buyer", "open_id")  # names that somebody is called by, before all that is weaker
 ORDER = "order"
 ID = "id"
 NEVER = (datetime.max.replace(tzinfo=UTC), 0)  # since when somebody is known who has no name but orders
@@ -127,7 +128,8 @@ class _Linking:
         counting = [name for name in counting if not self._is_shared(name)]
         known = [name for name in counting if name.kind != ORDER and self._owner(name) is not None]
         person = self._owner(known[0]) if known else self._by_order(counting)
-        person = person if person is not None else self._alive(event.fallback)
+        if person is None or self._deserves_a_name(event, counting, person):
+            person = self._alive(event.fallback)
         self._people.setdefault(person, Person({}, (event.at, place)))
         for name in counting:
             if name not in self._standing:
@@ -137,6 +139,12 @@ class _Linking:
             if owner is not None and owner != person:
                 person = self._join(person, owner, name, event.at, place)
         self.linked.people.append(person)
+
+    def _deserves_a_name(self, event: Named, names: Sequence[Name], person: str) -> bool:
+        """Whether somebody who was a cart, a browser or a phone number until now turns out to be a buyer: from now on
+        the person is called so, as everybody would look for it, and who was known before is merged into that one."""
+        new = [name for name in names if name.kind in CALLING and name not in self._standing]
+        return bool(new) and not event.subject and STRENGTH[new[0].kind] < self._person(person).strength
 
     def _alive(self, person: str) -> str:
         return alive(self.linked.into, person)

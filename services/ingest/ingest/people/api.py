@@ -130,10 +130,12 @@ def _add_questions(routes: APIRouter, pool: asyncpg.Pool, intake: Intake, vault:
         """Why two ids are one person: by which kind of name, of which events, when."""
         async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
             one = await people_store.family(connection, caller.shop_id, customer_id)
-            if other_id in one:
-                chain = await people_queries.chain(connection, caller.shop_id, one, customer_id, other_id)
-                return SameAs(same=True, customer_id=next(iter(one)), chain=chain)
             other = await people_store.family(connection, caller.shop_id, other_id)
+            lives = next(iter(one))
+            if lives in other:
+                ends = (each if each in one else lives for each in (customer_id, other_id))  # a name is no step
+                chain = await people_queries.chain(connection, caller.shop_id, one, *ends)
+                return SameAs(same=True, customer_id=lives, chain=chain)
             return SameAs(
                 same=False,
                 kept_apart=await people_queries.apart(connection, vault, caller.shop_id, list(one), list(other)),
@@ -159,8 +161,9 @@ def _add_commands(routes: APIRouter, pool: asyncpg.Pool, intake: Intake, vault: 
     async def post_split(customer_id: PlainId, said: Reason, caller: Operator) -> Split:
         """Undoes the merge of this id, and keeps the two apart from then on. What came since stays where it is."""
         async with pool.acquire() as connection:
-            out_of = next(iter(await people_store.family(connection, caller.shop_id, customer_id)))
-        if out_of == customer_id:
+            family = await people_store.family(connection, caller.shop_id, customer_id)
+        out_of = next(iter(family))
+        if out_of == customer_id or customer_id not in family:
             raise Problem(409, responses[409], "This id was not merged into another.")
         async with pool.acquire() as connection:  # first, as above
             await audit.note(connection, caller, "people.split", f"{customer_id} out of {out_of}")

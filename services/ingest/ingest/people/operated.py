@@ -62,7 +62,7 @@ async def _split(connection: Connection, event: Event[Data], now: datetime) -> R
     shop_id, gone = event.shop_id, event.customer_id
     family = await people_store.family_to_change(connection, shop_id, gone)
     out_of = next(iter(family))
-    if gone == out_of:
+    if gone == out_of or gone not in family:
         return None
     await people_store.hold(connection, shop_id, (out_of,))
     if await people_store.family_to_change(connection, shop_id, gone) != family:

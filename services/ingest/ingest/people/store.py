@@ -85,10 +85,16 @@ FOLLOW = """
 UPDATE people p SET into_id = k.into_id FROM unnest($2::text[], $3::text[]) AS k (gone, into_id)
 WHERE p.shop_id = $1 AND p.into_id = k.gone
 """
-# By both ways through `people`: up to who lives on, and down to all who were merged into that one.
+# By both ways through `people`: up to who lives on, and down to all who were merged into that one. A buyer's number or
+# an open id is as good as an id, where it is nobody's own.
 FAMILY = """
-WITH root AS (
-    SELECT coalesce((SELECT into_id FROM people WHERE (shop_id, customer_id) = ($1, $2)), $2::text) AS id)
+WITH named AS (
+    SELECT customer_id FROM identities WHERE shop_id = $1 AND kind IN ('buyer', 'open_id') AND value = $2 AND NOT shared
+    AND NOT EXISTS (SELECT FROM people WHERE (shop_id, customer_id) = ($1, $2))
+    AND NOT EXISTS (SELECT FROM identities WHERE (shop_id, customer_id) = ($1, $2)) ORDER BY kind LIMIT 1),
+asked AS (SELECT coalesce((SELECT customer_id FROM named), $2::text) AS id),
+root AS (SELECT coalesce(p.into_id, asked.id) AS id FROM asked
+         LEFT JOIN people p ON (p.shop_id, p.customer_id) = ($1, asked.id))
 SELECT id AS customer_id, NULL AS parent FROM root
 UNION ALL SELECT p.customer_id, p.parent FROM people p, root WHERE p.shop_id = $1 AND p.into_id = root.id
 """
