@@ -1,7 +1,7 @@
 """`regulars dead-letters`: what could not be handled, per service, and back on the road with it."""
 
-from collections.abc from collections import Counter
-import Iterator
+from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import asyncpg
