@@ -4,29 +4,26 @@ Where all of a delivery is one customer's it is sealed under that customer's key
 else under the master key, where an erasure looks for it.
 """
 
-import asyncio
 import zlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import asyncpg
 import msgspec
-import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
 
 from common.clock import Clock
-from common.db.engine import Connection, is_outside
+from common.db.engine import Connection
 from ingest import store
+from ingest.beside import repeat
 from ingest.connectors.port import Delivery
 from ingest.domain.accept import Accepted
 from ingest.people.whose import Whose
 from ingest.rotation import DELIVERY
 from ingest.sealing import open_, place_of, seal
 from ingest.vault import Key, Vault
-
-log = structlog.get_logger()
 
 FIELD = "raw delivery"  # the place that one is sealed for, under a customer's key
 QUICKLY = 1  # of zlib: most of the gain for a tenth of the work
@@ -172,15 +169,11 @@ class Housekeeping:
 
     async def run(self) -> None:
         """Until cancelled; when the database is away, the next time."""
-        while True:
-            try:
-                while await self.expire() == EXPIRE_ROWS:
-                    pass
-            except Exception as error:
-                if not is_outside(error):
-                    raise
-                log.warning("deliveries expire later", cause=repr(error))
-            await asyncio.sleep(EXPIRE_EVERY_S)
+
+        async def step() -> bool:
+            return await self.expire() == EXPIRE_ROWS
+
+        await repeat(step, EXPIRE_EVERY_S, "deliveries expire later")
 
     async def expire(self) -> int:
         """One chunk; returns how many it dropped."""

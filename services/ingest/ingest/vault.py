@@ -20,10 +20,10 @@ from common.db.engine import Connection
 from common.settings import Settings
 from ingest import rotation
 from ingest.domain.accept import Personal
+from ingest.domain.identity import CONTACTS
 from ingest.sealing import KEY_BYTES, Masters, open_, place_of, seal
 
 PSEUDONYM_CHARS = 32  # 128 bits
-INDEXED = ("phone", "email")
 OF_AN_EVENT = ("review_text", "consent_proof")  # each event's own, kept beside those before
 
 Key = tuple[str, str]  # shop_id, customer_id
@@ -156,7 +156,7 @@ class Vault:
         rows: dict[tuple[str, str, str], tuple[bytes, bytes | None]] = {}
         for key, name, value in values:
             sealed = seal(opened[key], value.encode(), place_of(key, name))
-            rows[*key, name] = (sealed, self.blind_index(key[0], name, value) if name in INDEXED else None)
+            rows[*key, name] = (sealed, self.blind_index(key[0], name, value) if name in CONTACTS else None)
         if rows:
             await connection.execute(PUT, *zip(*((*place, *sealed) for place, sealed in rows.items()), strict=True))
         return opened

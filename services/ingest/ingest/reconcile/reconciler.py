@@ -20,6 +20,7 @@ from common.db.engine import is_outside
 from common.retry import FOREVER, Retry
 from common.telemetry import metrics
 from common.web.problems import Problem
+from ingest.beside import repeat
 from ingest.connectors.port import Delivery
 from ingest.hooks import Taken
 from ingest.reconcile import polls
@@ -77,16 +78,7 @@ class Reconciler:
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            try:
-                busy = await self.step()
-            except Exception as error:  # the one seam to the database
-                if not is_outside(error):
-                    raise
-                log.warning("reconciliation waits", cause=repr(error))
-                busy = False
-            if not busy:
-                await asyncio.sleep(LOOK_S)
+        await repeat(self.step, LOOK_S, "reconciliation waits")
 
     async def step(self) -> bool:
         """Does the poll that is due longest; whether there was one."""

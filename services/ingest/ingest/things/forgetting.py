@@ -1,16 +1,12 @@
 """Carts that nobody has touched for long are forgotten, some at a time: else an old shop would keep every cart ever."""
 
-import asyncio
 from datetime import timedelta
 
 import asyncpg
-import structlog
 
 from common.clock import Clock
-from common.db.engine import is_outside
+from ingest.beside import repeat
 from ingest.things import store as things_store
-
-log = structlog.get_logger()
 
 # Should somebody come back to a cart after that, all that is in it is told as added once more.
 CARTS_KEPT = timedelta(days=90)
@@ -27,15 +23,11 @@ class Forgetting:
 
     async def run(self) -> None:
         """Forgets until cancelled; what fails because the database is away is tried again at the next look."""
-        while True:
-            more = False
-            try:
-                more = await self.forget() == CARTS_AT_ONCE
-            except Exception as error:
-                if not is_outside(error):
-                    raise
-                log.warning("old carts wait", cause=repr(error))
-            await asyncio.sleep(PAUSE_S if more else LOOK_S)
+
+        async def step() -> bool:
+            return await self.forget() == CARTS_AT_ONCE
+
+        await repeat(step, LOOK_S, "old carts wait", PAUSE_S)
 
     async def forget(self) -> int:
         """Deletes the oldest that are due, at most CARTS_AT_ONCE; how many."""
