@@ -72,7 +72,7 @@ TABLES: tuple[Table, ...] = (
     # What is sealed differs every time it is sealed, and every database has an index key of its own.
     _same(
         "ingest: vault",
-        "SELECT ARRAY[shop_id, customer_id, field] AS key, (blind_index IS NOT NULL)::text AS value FROM ingest.vault",
+        "SELECT ARRAY[shop_id, customer_id, field] AS key, '' AS value FROM ingest.vault",
     ),
     _same(
         "ingest: names of people",

@@ -139,11 +139,13 @@ async def test_who_is_overtaken_each_time_is_told_to_come_again(
     """And costs nobody else: after some tries together, each request has some of its own."""
     settle, tries = edge.settle, list[list[str]]()
 
-    async def overtaken(connection: Connection, vault: Vault, people: People, taken: Any, at: datetime) -> edge.Decided:
-        if "unlucky" in (names := [each.event.id for each in taken]):
+    async def overtaken(
+        connection: Connection, vault: Vault, people: People, called: Any, at: datetime
+    ) -> edge.Decided:
+        if "unlucky" in (names := [each.event.id for each, _ in called]):
             tries.append(names)
             raise store.Overtaken
-        return await settle(connection, vault, people, taken, at)
+        return await settle(connection, vault, people, called, at)
 
     monkeypatch.setattr(edge, "settle", overtaken)
     monkeypatch.setattr("ingest.flusher.IN_TURN", Retry(first_ms=1, factor=1.0, max_ms=1, max_tries=3))

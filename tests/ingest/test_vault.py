@@ -173,32 +173,6 @@ async def test_two_processes_make_one_key(pool: asyncpg.Pool, vault: Vault, sett
     assert found == {"ann": {"phone": "1", "email": "2"}, "bob": {"email": "3"}}
 
 
-async def test_a_value_is_found_without_being_shown(pool: asyncpg.Pool, vault: Vault) -> None:
-    async with transaction(pool) as connection:
-        await vault.put(
-            connection,
-            [(ANN, ("api", "e1"), WHOLE), (BOB, ("api", "e1"), WHOLE), (ANN_ELSEWHERE, ("api", "e1"), WHOLE)],
-        )
-        await vault.put(
-            connection, [(("shop", "eve"), ("api", "e1"), Personal(phone="+8613800138001", email=" ANN@example.com"))]
-        )
-
-        async def who(shop_id: str, field: str, value: str) -> list[str]:
-            index = vault.blind_index(shop_id, field, value)
-            query = "SELECT customer_id FROM vault WHERE shop_id = $1 AND blind_index = $2 ORDER BY 1"
-            return [row["customer_id"] for row in await connection.fetch(query, shop_id, index)]
-
-        assert await who("shop", "phone", "+8613800138000") == ["ann", "bob"]
-        assert await who("shop", "email", "Ann@Example.com") == ["ann", "bob", "eve"]
-        assert await who("other", "phone", "+8613800138000") == ["ann"]
-        assert await who("shop", "email", "+8613800138000") == []
-        rows = await connection.fetch(
-            "SELECT field, blind_index IS NOT NULL AS found FROM vault WHERE customer_id = 'bob'"
-        )
-        found = {row["field"]: row["found"] for row in rows}
-        assert found == {"phone": True, "email": True, "name": False, "address": False, "review_text:api e1": False}
-
-
 async def test_nothing_is_readable_in_its_tables(pool: asyncpg.Pool, vault: Vault) -> None:
     async with transaction(pool) as connection:
         await vault.put(connection, [(ANN, ("api", "e1"), WHOLE), (BOB, ("api", "e1"), WHOLE)])

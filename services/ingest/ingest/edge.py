@@ -13,7 +13,7 @@ from msgspec import Struct
 from common.db.engine import Connection
 from ingest.domain.accept import Accepted
 from ingest.people import belongings
-from ingest.people.settling import People
+from ingest.people.settling import Callings, People
 from ingest.things import settling as things
 from ingest.vault import Vault
 
@@ -27,10 +27,10 @@ class Decided(Struct, frozen=True):
 
 
 async def settle(
-    connection: Connection, vault: Vault, people: People, taken: Sequence[Accepted], received_at: datetime
+    connection: Connection, vault: Vault, people: People, called: Callings, received_at: datetime
 ) -> Decided:
     """Whose the events are and what they come to."""
-    found = await people.settle(connection, taken, received_at)
+    found = await people.settle(connection, called, received_at)
     told = await things.settle(connection, found.told, received_at)
     await belongings.move(connection, vault, found.moves)  # last, as all that touches the vault
     return Decided(found.told, told)

@@ -204,9 +204,9 @@ class Flusher:
                 xid = await connection.fetchval(store.TAKE_TRANSACTION_ID) if tick else None
                 fresh = await store.remember(connection, list(by_key))  # none of them without a transaction id
                 received_at = self._latest = max(self._clock.now(), self._latest)
+                called = self._people.naming([by_key[key] for key in by_key if key in fresh], received_at)
                 await committed.enter_async_context(self._settling)
-            taken = [by_key[key] for key in by_key if key in fresh]
-            decided = await edge.settle(connection, self._vault, self._people, taken, received_at)
+            decided = await edge.settle(connection, self._vault, self._people, called, received_at)
             owned = await deliveries.owned(connection, self._whose, raws, decided.known)
             await self._write(connection, decided, owned, received_at, watermark if tick else None)
             await dead_letters.keep(connection, letters, received_at)

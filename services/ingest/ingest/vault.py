@@ -2,7 +2,7 @@
 
 Each customer has a data key, wrapped by the master key; values are sealed with AES-256-GCM under the data key, with
 shop, customer and field as associated data, so that no value can be moved to another place. Deleting a customer's
-key erases the customer. A blind HMAC index finds a customer by phone or e-mail without storing either in the clear.
+key erases the customer. A blind index, an HMAC, stands for a phone or an e-mail wherever a customer is found by one.
 """
 
 import hmac
@@ -20,7 +20,6 @@ from common.db.engine import Connection
 from common.settings import Settings
 from ingest import rotation
 from ingest.domain.accept import Personal
-from ingest.domain.identity import CONTACTS
 from ingest.sealing import KEY_BYTES, Masters, open_, place_of, seal
 
 PSEUDONYM_CHARS = 32  # 128 bits
@@ -51,21 +50,23 @@ def part_of(name: str) -> Part:
     return Part(field, source, event_id)
 
 
-# The key that stands there wins: two processes may make one for the same customer at the same time.
-MAKE_KEYS = """
-INSERT INTO vault_keys (shop_id, customer_id, wrapped_key)
-SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[]) ORDER BY 1, 2 ON CONFLICT DO NOTHING
-"""
-# Locked, in the order of keys: who is being erased meanwhile is erased before this, or after it.
-LOAD_KEYS = """
-SELECT shop_id, customer_id, wrapped_key FROM vault_keys
-JOIN unnest($1::text[], $2::text[]) AS k (shop_id, customer_id) USING (shop_id, customer_id)
-ORDER BY 1, 2 FOR KEY SHARE OF vault_keys
+# The key that stands there wins: two processes may make one for the same customer at the same time. Keys that stood
+# there are locked, in their order: who is being erased meanwhile is erased before this, or after it. A key that another
+# made at this very moment is in neither half; it is found by asking again.
+KEYS = """
+WITH given AS (SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[]) AS k (shop_id, customer_id, wrapped_key)),
+made AS (
+    INSERT INTO vault_keys (shop_id, customer_id, wrapped_key) SELECT * FROM given ORDER BY 1, 2 ON CONFLICT DO NOTHING
+    RETURNING shop_id, customer_id, wrapped_key),
+standing AS (
+    SELECT v.shop_id, v.customer_id, v.wrapped_key FROM vault_keys v JOIN given USING (shop_id, customer_id)
+    ORDER BY 1, 2 FOR KEY SHARE OF v)
+SELECT * FROM made UNION ALL SELECT * FROM standing
 """
 PUT = """
-INSERT INTO vault (shop_id, customer_id, field, sealed, blind_index)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bytea[]) ORDER BY 1, 2, 3
-ON CONFLICT (shop_id, customer_id, field) DO UPDATE SET sealed = EXCLUDED.sealed, blind_index = EXCLUDED.blind_index
+INSERT INTO vault (shop_id, customer_id, field, sealed)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[]) ORDER BY 1, 2, 3
+ON CONFLICT (shop_id, customer_id, field) DO UPDATE SET sealed = EXCLUDED.sealed
 """
 GET = """
 SELECT v.customer_id, v.field, v.sealed, k.wrapped_key FROM vault v JOIN vault_keys k USING (shop_id, customer_id)
@@ -153,12 +154,11 @@ class Vault:
         if not values and not also:
             return {}
         opened = await self.data_keys(connection, [*(key for key, _, _ in values), *also])
-        rows: dict[tuple[str, str, str], tuple[bytes, bytes | None]] = {}
+        rows: dict[tuple[str, str, str], bytes] = {}
         for key, name, value in values:
-            sealed = seal(opened[key], value.encode(), place_of(key, name))
-            rows[*key, name] = (sealed, self.blind_index(key[0], name, value) if name in CONTACTS else None)
+            rows[*key, name] = seal(opened[key], value.encode(), place_of(key, name))
         if rows:
-            await connection.execute(PUT, *zip(*((*place, *sealed) for place, sealed in rows.items()), strict=True))
+            await connection.execute(PUT, *zip(*((*place, sealed) for place, sealed in rows.items()), strict=True))
         return opened
 
     async def get(
@@ -180,12 +180,12 @@ class Vault:
 
     async def data_keys(self, connection: Connection, customers: Sequence[Key]) -> dict[Key, AESGCM]:
         """The customers' keys, made where there are none, in the caller's transaction."""
-        keys = sorted(set(customers))
-        shops, ids = [k[0] for k in keys], [k[1] for k in keys]
-        fresh = [self.masters.seal(os.urandom(KEY_BYTES), place_of(key, rotation.KEY)) for key in keys]
-        await connection.execute(MAKE_KEYS, shops, ids, fresh)
-        rows = await connection.fetch(LOAD_KEYS, shops, ids)
-        return {(s, c): self.unwrapped((s, c), wrapped) for s, c, wrapped in rows}
+        wanted, found = set(customers), dict[Key, AESGCM]()
+        while keys := sorted(wanted - found.keys()):
+            fresh = [self.masters.seal(os.urandom(KEY_BYTES), place_of(key, rotation.KEY)) for key in keys]
+            rows = await connection.fetch(KEYS, *zip(*keys, strict=True), fresh)
+            found |= {(s, c): self.unwrapped((s, c), wrapped) for s, c, wrapped in rows}
+        return found
 
     def unwrapped(self, key: Key, wrapped: bytes) -> AESGCM:
         """A customer's data key."""

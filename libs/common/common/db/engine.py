@@ -10,6 +10,9 @@ from common.settings import Settings
 STATEMENT_TIMEOUT_MS = 30_000
 # A forgotten open transaction would hold back every reader of every outbox (they read below the oldest one).
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000
+# The server keeps the plan of a prepared statement, made for tables as they were then, until it has counted them anew:
+# of a table that grows from nothing, a minute too late.
+PLAN_LIFETIME_S = 10
 
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
@@ -25,6 +28,7 @@ async def open_pool(settings: Settings, service: str) -> AsyncIterator[asyncpg.P
         min_size=1,
         max_size=settings.pool_max_connections,
         command_timeout=STATEMENT_TIMEOUT_MS / 1000,
+        max_cached_statement_lifetime=PLAN_LIFETIME_S,
         server_settings={
             "application_name": f"regulars-{service}",
             "statement_timeout": str(STATEMENT_TIMEOUT_MS),

@@ -17,7 +17,7 @@ from common.db.engine import Connection
 from common.ids import derived_id
 from common.telemetry import metrics
 from ingest.domain.accept import Accepted
-from ingest.domain.linking import ID, Linked, Merge, Name, Named, alive, link
+from ingest.domain.linking import ID, ORDER, Linked, Merge, Name, Named, alive, link
 from ingest.people import operated
 from ingest.people import store as people_store
 from ingest.people.belongings import Carried
@@ -27,7 +27,9 @@ from ingest.people.store import Cause, Found, Merged
 
 log = structlog.get_logger()
 
+UNCOUNTED = (ID, ORDER)  # names that nobody can have too many of
 SOURCE = "edge"  # of what ingest itself finds out
+Callings = Sequence[tuple[Accepted, Named | None]]  # events, and whom each names; None where by the sender's id alone
 
 
 class People:
@@ -36,17 +38,21 @@ class People:
     def __init__(self, naming: Naming) -> None:
         self._naming = naming
 
-    async def settle(self, connection: Connection, taken: Sequence[Accepted], received_at: datetime) -> Settled:
+    def naming(self, taken: Sequence[Accepted], received_at: datetime) -> Callings:
+        """Whom the events name: all that can be said before it is known who that is."""
+        return [(each, self._naming.named(each, received_at) if each.identities else None) for each in taken]
+
+    async def settle(self, connection: Connection, called: Callings, received_at: datetime) -> Settled:
         """The events under the ids of their people. Raises Overtaken, as does whoever loses a race for a name."""
-        first = await operated.settle(connection, taken, received_at)
-        rest = [each for each in taken if not operated.is_operated(each.event)]
+        first = await operated.settle(connection, [accepted for accepted, _ in called], received_at)
+        rest = [each for each in called if not operated.is_operated(each[0].event)]
         then = await self._settle(connection, rest, received_at) if rest else Settled([], [])
         return Settled([*first.told, *then.told], [*first.moves, *then.moves])
 
-    async def _settle(self, connection: Connection, taken: Sequence[Accepted], now: datetime) -> Settled:
+    async def _settle(self, connection: Connection, called: Callings, now: datetime) -> Settled:
         shops: dict[str, _OfShop] = {}
-        named = [self._naming.named(each, now) if each.identities else None for each in taken]
-        for place, (accepted, names) in enumerate(zip(taken, named, strict=True)):
+        taken = [accepted for accepted, _ in called]
+        for place, (accepted, names) in enumerate(called):
             shop = shops.setdefault(accepted.event.shop_id, _OfShop())
             shop.called.append(names.fallback if names else accepted.event.customer_id)
             if names and names.names:
@@ -60,7 +66,7 @@ class People:
             if shop.named:
                 await self._link(connection, shop_id, shop, taken, now)
                 settled.moves.extend(Carried(shop_id, m.gone, alive(shop.into, m.into)) for m in shop.linked.merges)
-        for place, (accepted, names) in enumerate(zip(taken, named, strict=True)):
+        for place, (accepted, names) in enumerate(called):
             shop = shops[accepted.event.shop_id]
             settled.told.extend(_merged(accepted, merge) for merge in shop.caused_by(place))
             person = shop.people.get(place, names.fallback if names else accepted.event.customer_id)
@@ -72,13 +78,13 @@ class People:
     ) -> None:
         """Reads what is known of one shop's people, decides, and writes what is new."""
         found = await people_store.standing(connection, shop_id, shop.names(), now)
-        people, apart = {}, []
-        if involved := shop.involved(found):
-            people = await people_store.people(connection, shop_id, involved)
-            apart = await people_store.kept_apart(connection, shop_id)
+        involved = shop.involved(found)
+        people = await people_store.people(connection, shop_id, involved) if involved else {}
         standing = {name: each.standing for name, each in found.items()}
-        shop.decided(link(self._naming.rules, list(shop.named.values()), standing, shop.into, people, apart))
-        linked = shop.linked
+        linked = link(self._naming.rules, list(shop.named.values()), standing, shop.into, people)
+        if linked.merges and (apart := await people_store.kept_apart(connection, shop_id)):
+            linked = link(self._naming.rules, list(shop.named.values()), standing, shop.into, people, apart)
+        shop.decided(linked)
         causes = [Cause(taken[place].event.source, taken[place].event.id) for place in shop.named]
         given = {name: (person, causes[cause], shared) for name, (person, cause, shared) in linked.given.items()}
         await people_store.give(connection, shop_id, given, now)
@@ -113,15 +119,17 @@ class _OfShop:
         return {*self.called, *(name.value for name in self.names() if name.kind == ID)}
 
     def involved(self, found: Mapping[Name, Found]) -> set[str]:
-        """Who is behind events that bring something new: a name, or two people at once."""
+        """Who is behind events that bring something new: two people at once, or a name, unless it is an order's of
+        somebody whose id is told. Of those nothing need be known: they may have as many orders as they like."""
         involved: set[str] = set()
         for named in self.named.values():
             known = {name: found[name].standing for name in _every(named) if name in found}
-            behind = {standing.person for standing in known.values() if not standing.shared}
             new = [name for name in _every(named) if name not in known]
-            if new or len(behind) > 1:
-                called = {named.fallback, *(name.value for name in new if name.kind == ID)}
-                involved |= behind | {alive(self.into, id_) for id_ in called}
+            called = {named.fallback, *(name.value for name in new if name.kind == ID)} if new else set()
+            behind = {standing.person for standing in known.values() if not standing.shared}
+            behind |= {alive(self.into, id_) for id_ in called}
+            if len(behind) > 1 or (new and not (named.subject and all(name.kind in UNCOUNTED for name in new))):
+                involved |= behind
         return involved
 
     def decided(self, linked: Linked) -> None:

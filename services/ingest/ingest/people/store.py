@@ -14,26 +14,33 @@ import asyncpg
 from msgspec import Struct
 
 from common.db.engine import Connection
-from ingest.domain.identity import KINDS
-from ingest.domain.linking import ORDER, Name, Person, Standing
+from ingest.domain.linking import Name, Person, Standing
 from ingest.store import Overtaken
 
 SEEN_EVERY = "1 day"  # how exact the time is that a name was last seen at: exacter would be a write for every event
 
 NEWER = "coalesce(age({0}.xmin) < age(pg_current_xact_id()::xid), false)"
 
+# What is looked up by a key for each of many is looked up LATERAL and LIMITed: the server has no other way left then
+# than by the key, also while it believes the table to be small.
+
 # Who lives on, of those ids that were merged. By the primary key; all that an event with nothing but an id costs.
 MERGED = f"""
-SELECT p.shop_id, p.customer_id, p.into_id, {NEWER.format("p")} AS newer FROM people p
-JOIN unnest($1::text[], $2::text[]) AS k (shop_id, customer_id) USING (shop_id, customer_id) WHERE p.into_id IS NOT NULL
+SELECT p.shop_id, p.customer_id, p.into_id, {NEWER.format("p")} AS newer
+FROM unnest($1::text[], $2::text[]) AS k (shop_id, customer_id)
+CROSS JOIN LATERAL (SELECT *, xmin FROM people
+    WHERE (shop_id, customer_id) = (k.shop_id, k.customer_id) AND into_id IS NOT NULL LIMIT 1) AS p
 """
 # Names that stand, and who has them now. By both primary keys.
 STANDING = f"""
 SELECT i.kind, i.value, coalesce(p.into_id, i.customer_id) AS person, i.shared, i.links,
        i.last_at < $4::timestamptz - interval '{SEEN_EVERY}' AS old,
        {NEWER.format("i")} OR {NEWER.format("p")} AS newer
-FROM identities i JOIN unnest($2::text[], $3::text[]) AS k (kind, value) USING (kind, value)
-LEFT JOIN people p ON (p.shop_id, p.customer_id) = (i.shop_id, i.customer_id) WHERE i.shop_id = $1
+FROM unnest($2::text[], $3::text[]) AS k (kind, value)
+CROSS JOIN LATERAL (SELECT *, xmin FROM identities
+    WHERE (shop_id, kind, value) = ($1, k.kind, k.value) LIMIT 1) AS i
+LEFT JOIN LATERAL (SELECT *, xmin FROM people
+    WHERE (shop_id, customer_id) = ($1, i.customer_id) LIMIT 1) AS p ON true
 """
 # Of who lives on, with all who were merged into them: names that count, by kind. Orders have no limit, and are many.
 PEOPLE = """
@@ -41,7 +48,8 @@ WITH every AS (
     SELECT person, person AS customer_id FROM unnest($2::text[]) AS person
     UNION ALL SELECT into_id, customer_id FROM people WHERE shop_id = $1 AND into_id = ANY($2))
 SELECT person, kind, count(*) FILTER (WHERE NOT shared) AS names, min(first_at) AS since
-FROM every JOIN identities USING (customer_id) WHERE shop_id = $1 AND kind = ANY($3) GROUP BY 1, 2
+FROM every CROSS JOIN LATERAL (SELECT kind, shared, first_at FROM identities
+    WHERE (shop_id, customer_id) = ($1, every.customer_id) AND kind <> 'order' OFFSET 0) AS i GROUP BY 1, 2
 """
 # By who lives on now. Few: each was asked for by somebody.
 APART = """
@@ -110,7 +118,6 @@ WHERE shop_id = $1 AND ((one = ANY($2) AND other = ANY($3)) OR (one = ANY($3) AN
 """
 
 Key = tuple[str, str]  # shop_id, customer_id
-COUNTED = [kind for kind in KINDS if kind != ORDER]
 
 
 class Found(Struct, frozen=True):
@@ -157,7 +164,7 @@ async def standing(connection: Connection, shop_id: str, names: Iterable[Name], 
 async def people(connection: Connection, shop_id: str, ids: Iterable[str]) -> dict[str, Person]:
     """What is known of those who live on; nothing of who has no name but orders."""
     found: dict[str, Person] = {}
-    for person, kind, names, since in await connection.fetch(PEOPLE, shop_id, sorted(ids), COUNTED):
+    for person, kind, names, since in await connection.fetch(PEOPLE, shop_id, sorted(ids)):
         before = found.get(person, Person({}, (since, -1)))
         kinds = {**before.kinds, kind: names} if names else before.kinds
         found[person] = Person(kinds, min(before.since, (since, -1)))
