@@ -75,5 +75,8 @@ RELAY_ROWS = Counter("regulars_relay_published_rows_total", "Rows published.", (
 RELAY_OLDEST = Gauge("regulars_relay_oldest_unpublished_seconds", "Waiting.", ("service",))
 
 # Services.
+# Of edited segments: customers that back-fills have yet to look at, and those that were told to look again.
+BACKFILL_LEFT = Gauge("regulars_segmentation_backfill_left_customers", "To be looked at.")
+BACKFILL_TOLD = Counter("regulars_segmentation_backfill_told_customers_total", "Told to look again.")
 # Messages to people; `outcome` is sent, failed, in_doubt or suppressed.
 NOTIFIER_MESSAGES = Counter("regulars_notifier_messages_total", "Messages.", ("channel", "outcome"))
