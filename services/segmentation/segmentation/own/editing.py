@@ -4,7 +4,6 @@ Within a shop edits wait for each other, so that what one asks about cannot be a
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -16,8 +15,8 @@ from common.contracts.envelope import Rejection
 from common.db.engine import Connection
 from common.web import audit
 from common.web.auth import Caller
-from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.rule import Segment
+from segmentation.domain.rulebook import Rulebook
 from segmentation.own import jobs, lists, store
 from segmentation.own.backfill import WAIT
 from segmentation.own.definition import Faulty, compose, fault_of_name, readers_of
@@ -72,7 +71,9 @@ class Editing:
             if segment not in known:
                 raise Unknown
             if based_on is not None and based_on != known[segment].version:
-                raise Conflict(f"the segment {segment!r} has been edited since: it is at version {known[segment].version}")
+                raise Conflict(
+                    f"the segment {segment!r} has been edited since: it is at version {known[segment].version}"
+                )
             return await self._save(connection, caller, known, segment, wording, revision)
 
     async def archive(self, caller: Caller, segment: str) -> Version:
@@ -179,4 +180,6 @@ class Editing:
 def _of(wanted: Version, fault: Rejection) -> Rejection:
     """The fault with the path in what was sent; one of another segment, in a circle with it, is told at the rule."""
     name, _, path = fault.path.partition(": ")
-    return Rejection(path, fault.reason) if name == wanted.segment else Rejection("$.in", f"{fault.path}: {fault.reason}")
+    return (
+        Rejection(path, fault.reason) if name == wanted.segment else Rejection("$.in", f"{fault.path}: {fault.reason}")
+    )

@@ -6,11 +6,10 @@ with its error. A transaction that only reads shows them all as of one moment.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from math import ceil, sqrt
 from random import Random
-from typing import Any
 
 import asyncpg
 import msgspec
@@ -19,8 +18,11 @@ from msgspec import Struct
 from common.db.engine import Connection
 from common.decision import Stored
 from segmentation.domain.evaluate import Answer, evaluate
+from segmentation.domain.person import person_of
 from segmentation.domain.rule import Segment
 from segmentation.domain.rulebook import Rulebook
+from segmentation.domain.segments import BY_ID as CELLS
+from segmentation.domain.segments import segment_id
 from segmentation.domain.state import Profile
 from segmentation.own.definition import asked_about
 
@@ -112,8 +114,10 @@ class Asking:
     def answer(self, customer_id: str, stored: Stored[Profile]) -> Answer:
         """Now, or at the time that the customer has come to."""
         at = max(self._now, stored.at)
-        person = self._rulebook.person(customer_id, stored.state)
-        others: dict[str, Answer] = {}
+        book, profile = self._rulebook, stored.state
+        person = person_of(book.shop_id, customer_id, book.zone, profile, profile.answers, book.model_of)
+        others = {name: Answer(path="", holds=False) for name in CELLS}
+        others[segment_id(profile.lifecycle, profile.activity)] = Answer(path="", holds=True)
         for other in self._others:
             others[other.segment] = evaluate(other.rule, person, at, others)
         return evaluate(self._segment.rule, person, at, others)

@@ -8,10 +8,9 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 import asyncpg
 import structlog
-from msgspec.structs import replace
 
-from segmentation.beside import repeat
 from common.db.engine import Connection
+from segmentation.beside import repeat
 from segmentation.domain.model import Model
 from segmentation.domain.rulebook import Rulebook
 from segmentation.own import store
@@ -82,7 +81,7 @@ class Rulebooks(Mapping[str, Rulebook]):
                     if at_start:
                         raise
                     self._unreadable.add((shop_id, revision))  # made by a newer version of us; who can read it asks
-                    log.error("rulebook stays as it is", shop=shop_id, revision=known.revision, cause=str(error))
+                    log.warning("rulebook stays as it is", shop=shop_id, revision=known.revision, cause=str(error))
 
 
 async def read(connection: Connection, presets: Rulebook, models: ModelsOf) -> Rulebook:

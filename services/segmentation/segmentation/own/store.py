@@ -54,7 +54,7 @@ async def raise_revision(connection: Connection, shop_id: str) -> int:
 
 async def revisions(connection: Connection) -> dict[str, int]:
     """Of every shop that ever edited anything."""
-    return {shop_id: revision for shop_id, revision in await connection.fetch(REVISIONS)}
+    return dict(await connection.fetch(REVISIONS))
 
 
 async def newest(connection: Connection, shop_id: str) -> dict[str, Version]:
