@@ -42,12 +42,14 @@ from segmentation.domain.rule import (
     Rule,
     ThenNot,
 )
+from segmentation.domain.segments import BY_ID as CELLS
 from segmentation.domain.windows import Between, Calendar, Ever, Last, Period, Window
 
 MAX_PARTS = 100  # questions and groups of one rule
 MAX_DEPTH = 8
 MAX_LENGTH = timedelta(days=3_653)
 LENGTH = re.compile(r"([0-9]{1,9})(s|m|h|d)")
+ATTRIBUTE_NAME = re.compile(re.escape(ATTRIBUTE) + r"[^\s.\x00-\x1f\x7f]{1,40}")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 BY_AGE = ("older_than", "younger_than")
 OF_A_FIELD = ("sum", "average", "distinct")
@@ -58,7 +60,8 @@ NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)  # the same
 
 
 class Known(Struct, frozen=True):
-    """What a shop's rules may speak of by name, and the zone in which a day without an hour begins."""
+    """What a shop's rules may speak of by name, beside the cells of lifecycle x activity; and the zone in which a day
+    without an hour begins."""
 
     segments: frozenset[str] = frozenset()
     lists: frozenset[str] = frozenset()
@@ -134,14 +137,14 @@ class _Reader(Struct):
             parts.append(self.rule(tree, f"{path}[{number}]", depth + 1))
         return Group(path.rpartition(".")[0], kind, tuple(parts))
 
-    def _field(self, name: object, path: str) -> tuple[str, type | None]:
-        """Its name and type; None: a shop's own attribute, which may be anything."""
+    def _field(self, name: object, path: str) -> tuple[str, type]:
+        """Its name and type; a shop's own attributes are texts."""
         if isinstance(name, str) and name in FIELDS:
             return name, FIELDS[name]
-        if isinstance(name, str) and name.startswith(ATTRIBUTE) and len(ATTRIBUTE) < len(name) <= predicate.MAX_CHARS:
-            return name, None
+        if isinstance(name, str) and ATTRIBUTE_NAME.fullmatch(name):
+            return name, str
         self._fault(path, f"is unknown; known are {', '.join(FIELDS)} and {ATTRIBUTE}<name>")
-        return "", None
+        return "", str
 
     def _measure(self, function: Function, tree: Mapping[Any, Any], path: str) -> tuple[Measure, type]:
         of, field = tree[function], ""
@@ -243,8 +246,8 @@ class _Reader(Struct):
         return ThenNot(path.rpartition(".")[0], first, then_not, within, str(same))
 
     def _in_segment(self, segment: object, path: str) -> Rule:
-        if not isinstance(segment, str) or segment not in self.known.segments:
-            return self._unknown(path, self.known.segments)
+        if not isinstance(segment, str) or not (segment in self.known.segments or segment in CELLS):
+            return self._unknown(path, self.known.segments | CELLS.keys())
         return InSegment(path.rpartition(".")[0], segment)
 
     def _in_list(self, name: object, path: str) -> Rule:
@@ -266,7 +269,7 @@ class _Reader(Struct):
             return self._fault(f"{path}.to", f"must be whole numbers, 0 <= from < to <= {LOTS}")
         return Bucket(path.rpartition(".")[0], str(salt), low, high)
 
-    def _question(self, tree: Mapping[Any, Any], path: str, about: Fact | Measure, kind: type | None) -> Rule:
+    def _question(self, tree: Mapping[Any, Any], path: str, about: Fact | Measure, kind: type) -> Rule:
         op, value = tree.get("op"), tree.get("value")
         if isinstance(op, str) and op in BY_AGE:
             if kind is not datetime:
@@ -277,7 +280,7 @@ class _Reader(Struct):
         if kind is datetime and isinstance(value, date):
             value = self._time(value, f"{path}.value")
         compared = {"field": "found", "op": op} | ({"value": value} if "value" in tree else {})
-        read = predicate.parse(compared, None if kind is None else {"found": kind}, path)
+        read = predicate.parse(compared, {"found": kind}, path)
         if isinstance(read, tuple):
             self.faults.extend(read)
             return NO_RULE
