@@ -24,13 +24,11 @@ from common.telemetry import metrics
 from segmentation.beside import repeat
 from segmentation.own import jobs, lists
 from segmentation.own.jobs import Job
-from segmentation.own.rulebooks import REFRESH_EVERY_S
 
 CHUNK_CUSTOMERS = 500  # looked at in one transaction
 LOOK_S = 0.5  # between two looks for something to do
 BREATH_S = 0.05  # between two steps, or looks whether the road has come so far
 PASS_AGAIN = timedelta(seconds=2)  # alarms that the last pass set have gone off by then
-WAIT = timedelta(seconds=3 * REFRESH_EVERY_S)  # until every process has the edited rulebook
 SOURCE = "regulars/segmentation/backfill"  # none of the road's own: so it is passed on to who somebody was merged into
 # Of no time of its own: it is decided at the time the customer has come to, and no alarm goes off because of it.
 NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)

@@ -18,8 +18,8 @@ from common.web.auth import Caller
 from segmentation.domain.rule import Segment
 from segmentation.domain.rulebook import Rulebook
 from segmentation.own import jobs, lists, store
-from segmentation.own.backfill import WAIT
 from segmentation.own.definition import Faulty, compose, fault_of_name, readers_of
+from segmentation.own.rulebooks import WAIT
 from segmentation.own.store import Version
 
 MAX_OWN = 500  # live segments of one shop

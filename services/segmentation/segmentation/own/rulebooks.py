@@ -5,6 +5,7 @@ the profile, so that one who knows better asks again.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from datetime import datetime, timedelta
 
 import asyncpg
 import structlog
@@ -13,11 +14,12 @@ from common.db.engine import Connection
 from segmentation.beside import repeat
 from segmentation.domain.model import Model
 from segmentation.domain.rulebook import Rulebook
-from segmentation.own import store
+from segmentation.own import jobs, store
 from segmentation.own.definition import Faulty, compose
 from segmentation.own.lists import revisions_of_lists
 
 REFRESH_EVERY_S = 2.0
+WAIT = timedelta(seconds=3 * REFRESH_EVERY_S)  # of a back-fill, until every process has the edited rulebook
 
 # What the shop's models are now, where they rest on something that is kept in the database and changes.
 ModelsOf = Callable[[Connection, Rulebook], Awaitable[tuple[Model, ...]]]
@@ -55,8 +57,14 @@ class Rulebooks(Mapping[str, Rulebook]):
         """Until cancelled."""
         await repeat(self._look, REFRESH_EVERY_S, "rulebooks stay as they are")
 
-    async def load(self) -> None:
-        """For the start: raises Unreadable where a shop's own segments cannot be read."""
+    async def load(self, now: datetime) -> None:
+        """For the start: begins to ask everybody by presets that are new here. Raises Unreadable where a shop's own
+        segments cannot be read."""
+        for shop_id, presets in self.presets.items():
+            async with self._pool.acquire() as connection, connection.transaction():
+                revision = await store.take_edition(connection, shop_id, presets.edition)
+                if revision is not None:
+                    await jobs.begin(connection, shop_id, revision, now, "presets", WAIT)
         await self._refresh(at_start=True)
 
     async def refresh(self) -> None:
@@ -101,4 +109,5 @@ async def read(connection: Connection, presets: Rulebook, models: ModelsOf) -> R
         models=await models(connection, presets),
         segments=segments,
         revision=revision,
+        edition=presets.edition,
     )

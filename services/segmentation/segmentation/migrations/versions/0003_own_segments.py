@@ -7,7 +7,8 @@ down_revision = "0002"
 
 STATEMENTS = (
     # How often a shop's own segments, lists or scales were edited; locked by whoever edits.
-    "CREATE TABLE rulebooks (shop_id text PRIMARY KEY, revision bigint NOT NULL)",
+    # edition: of the presets that everybody was last asked by.
+    "CREATE TABLE rulebooks (shop_id text PRIMARY KEY, revision bigint NOT NULL, edition text NOT NULL DEFAULT '')",
     # A row per version, only ever added to. An archived segment's last version says so.
     """CREATE TABLE segments (
         shop_id text, segment text, version int, revision bigint NOT NULL, state text NOT NULL, names json NOT NULL,
