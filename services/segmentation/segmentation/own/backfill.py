@@ -47,8 +47,16 @@ def road_lag_s() -> float:
 class Backfill:
     """Several, in one process or many, share what is to be done."""
 
-    def __init__(self, pool: asyncpg.Pool, settings: Settings, bell: Bell, lag_s: LagS = road_lag_s) -> None:
-        self._pool, self._bell, self._lag_s = pool, bell, lag_s
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        settings: Settings,
+        bell: Bell,
+        lag_s: LagS = road_lag_s,
+        again: timedelta = PASS_AGAIN,
+        chunk: int = CHUNK_CUSTOMERS,
+    ) -> None:
+        self._pool, self._bell, self._lag_s, self._again, self._chunk = pool, bell, lag_s, again, chunk
         self._per_s, self._lag_max_s = settings.backfill_per_s, settings.backfill_lag_max_s
 
     async def run(self) -> None:
@@ -75,21 +83,21 @@ class Backfill:
         return True
 
     async def _of_shop(self, connection: Connection, job: Job) -> int:
-        found = await jobs.customers(connection, job, CHUNK_CUSTOMERS)
+        found = await jobs.customers(connection, job, self._chunk)
         if not found:
             await self._passed(connection, job)
             return 0
         rechecks = [
             _event(job, each.customer_id, SegmentRecheck(job.revision, job.at), NO_TIME)
             for each in found
-            if not each.merged and each.revision < job.revision
+            if not each.aside and each.revision < job.revision
         ]
         await self._tell(connection, job, found[-1].customer_id, len(found), rechecks)
         return len(rechecks)
 
     async def _of_list(self, connection: Connection, job: Job) -> int:
         assert job.list is not None
-        found = await lists.changed(connection, job.shop_id, job.list, job.revision, job.cursor, CHUNK_CUSTOMERS)
+        found = await lists.changed(connection, job.shop_id, job.list, job.revision, job.cursor, self._chunk)
         if not found:
             await jobs.end(connection, job)
             return 0
@@ -117,7 +125,7 @@ class Backfill:
 
     async def _passed(self, connection: Connection, job: Job) -> None:
         if job.told:
-            await jobs.again(connection, job, PASS_AGAIN)
+            await jobs.again(connection, job, self._again)
             return
         await jobs.end(connection, job)
         log.info("back-fill ended", shop=job.shop_id, revision=job.revision, passes=job.pass_)

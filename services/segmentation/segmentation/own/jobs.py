@@ -57,9 +57,10 @@ SELECT revision, reason, pass, customers, passed, asked, at, ended_at FROM backf
 WHERE shop_id = $1 AND revision >= $2 ORDER BY revision LIMIT 1
 """
 
-# Primary key. A profile without a revision was never asked about any segment.
+# Primary key. Who was merged is asked under another id, and who was erased is in no segment until heard of again. A
+# profile without a revision was never asked about any segment.
 CUSTOMERS = """
-SELECT customer_id, body->>'into' IS NOT NULL AS merged,
+SELECT customer_id, body->>'into' IS NOT NULL OR coalesce((body->'state'->>'resting')::boolean, false) AS aside,
     coalesce((body->'state'->>'revision')::bigint, -1) AS revision
 FROM states WHERE shop_id = $1 AND customer_id > $2 ORDER BY customer_id LIMIT $3
 """
@@ -97,7 +98,7 @@ class Known(Struct, frozen=True):
     """What of a customer decides whether there is anything to ask."""
 
     customer_id: str
-    merged: bool
+    aside: bool
     revision: int
 
 
