@@ -1,4 +1,4 @@
-"""A process of segmentation to be killed: `python -m tests.segmentation.own_process DSN TIME`, where its clock stands."""
+"""A process of segmentation to be killed: `python -m tests.segmentation.own_process DSN TIME`."""
 
 import asyncio
 import sys
