@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
+from msgspec.structs import replace
 
 from common.bus.bell import Bell
 from common.bus.postgres import PostgresBus
@@ -24,9 +25,11 @@ from common.shops import Shop
 from common.web.auth import Caller
 from segmentation import presets
 from segmentation.app import service
+from segmentation.domain.rulebook import Rulebook
 from segmentation.own.backfill import Backfill
 from segmentation.own.editing import Editing
 from segmentation.own.rulebooks import Rulebooks
+from segmentation.segment_presets import segments
 from tests.contract.waiting import until
 from tests.laws.streams import SHOP, START, event
 
@@ -47,6 +50,12 @@ DUE = "SELECT count(*) FROM states WHERE wake_at < $1"
 OPEN = "SELECT count(*) FROM backfills WHERE ended_at IS NULL"
 
 
+def books() -> dict[str, Rulebook]:
+    """The shop's, with the segments of its preset."""
+    loaded = presets.load(SHOPS)
+    return {shop_id: replace(book, segments=segments(SHOPS[shop_id])) for shop_id, book in loaded.items()}
+
+
 class Hands:
     """A clock whose hands a test moves."""
 
@@ -61,7 +70,7 @@ class Process:
     """One process of segmentation: what it knows of the rulebooks, and its road."""
 
     def __init__(self, stage: "Stage") -> None:
-        self.rulebooks = Rulebooks(stage.pool, presets.load(SHOPS))
+        self.rulebooks = Rulebooks(stage.pool, books())
         self.editing = Editing(stage.pool, self.rulebooks.presets, stage.clock, wait=AT_ONCE)
         bus = PostgresBus(stage.pool, stage.bell)
         self.road = Road(service(self.rulebooks), stage.pool, bus, stage.clock, stage.settings, stage.bell)

@@ -244,7 +244,7 @@ async def test_killed_in_the_middle_it_goes_on_where_it_was(stage: Stage, fresh_
 
             async def some_told(part: float = part) -> bool:
                 await stage.tick()
-                return await stage.asked() > part * people
+                return await stage.asked() > part * float(people)
 
             await until(some_told, "a part was told")
         finally:

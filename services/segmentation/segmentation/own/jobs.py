@@ -64,7 +64,8 @@ SELECT customer_id, body->>'into' IS NOT NULL OR coalesce((body->'state'->>'rest
     coalesce((body->'state'->>'revision')::bigint, -1) AS revision
 FROM states WHERE shop_id = $1 AND customer_id > $2 ORDER BY customer_id LIMIT $3
 """
-KNOWN = "SELECT customer_id FROM states WHERE shop_id = $1 AND customer_id = ANY($2::text[])"
+# Those of them of whom anything was ever heard.
+THESE = CUSTOMERS.replace("customer_id > $2 ORDER BY customer_id LIMIT $3", "customer_id = ANY($2::text[])")
 
 
 class Job(Struct, frozen=True):
@@ -138,9 +139,9 @@ async def customers(connection: Connection, job: Job, limit: int) -> list[Known]
     return [Known(*row) for row in await connection.fetch(CUSTOMERS, job.shop_id, job.cursor, limit)]
 
 
-async def known_of(connection: Connection, shop_id: str, names: Sequence[str]) -> set[str]:
-    """Those of whom anything was ever heard."""
-    return {row["customer_id"] for row in await connection.fetch(KNOWN, shop_id, names)}
+async def these(connection: Connection, shop_id: str, names: Sequence[str]) -> dict[str, Known]:
+    """Those of them of whom anything was ever heard."""
+    return {row["customer_id"]: Known(*row) for row in await connection.fetch(THESE, shop_id, names)}
 
 
 async def step(connection: Connection, job: Job, cursor: str, passed: int, told: int, pause: timedelta) -> None:
