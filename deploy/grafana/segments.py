@@ -18,8 +18,6 @@ SEGMENTS = Board(
                 number("Came", "How often somebody entered a segment.", f'{MOVES}{{direction="entered"}}'),
                 number("Went", "How often somebody left one.", f'{MOVES}{{direction="left"}}'),
                 number("Moved on", "Changes of lifecycle or activity.", f'{FACTS}{{type="lifecycle.changed"}}'),
-                number("RFM", "Changes of scores.", f'{FACTS}{{type="rfm.changed"}}'),
-                number("Churn", "Customers who look like leaving.", f'{FACTS}{{type="churn.warned"}}'),
             ),
         ),
         (
@@ -41,6 +39,11 @@ SEGMENTS = Board(
                     "A minute, by segment.",
                     per_minute(f'{MOVES}{{direction="left"}}', "shop", "segment"),
                     stacked=True,
+                ),
+                graph(
+                    "What was told",
+                    "Changes of lifecycle and RFM, warnings of churn, and moves between segments, a minute.",
+                    per_minute(f'{FACTS}{{service="segmentation"}}', "type"),
                 ),
             ),
         ),

@@ -5,6 +5,7 @@ from itertools import combinations
 
 from pydantic import BaseModel, Field
 
+FEWEST_SEGMENTS = 2
 MOST_SEGMENTS = 6  # at once; there are 63 ways to share them
 
 
