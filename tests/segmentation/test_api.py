@@ -28,7 +28,7 @@ from common.money import Money
 from common.settings import Settings
 from common.shops import Shop
 from common.web.app import create_app
-from common.web.auth import KeyRing, create_key
+from common.web.auth import KeyRing
 from common.web.paging import encode_cursor
 from segmentation import presets
 from segmentation.api import router
@@ -71,22 +71,6 @@ async def client(pool: asyncpg.Pool, settings: Settings) -> AsyncIterator[httpx.
     app.state.key_ring = KeyRing(pool)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test") as client:
         yield client
-
-
-@pytest.fixture
-async def keys(fresh_database: str, settings: Settings) -> Mapping[str, dict[str, str]]:
-    """Headers of a caller: one that reads each shop, one that may only ingest, one of a shop we do not serve."""
-    admin = await asyncpg.connect(fresh_database)
-    try:
-        made = {
-            "shop": await create_key(admin, "shop", ["read"]),
-            "other": await create_key(admin, "other", ["read"]),
-            "ingest": await create_key(admin, "shop", ["ingest"]),
-            "gone": await create_key(admin, "gone", ["read"]),
-        }
-    finally:
-        await admin.close()
-    return {name: {"Authorization": f"Bearer {key}"} for name, key in made.items()}
 
 
 Keys = Mapping[str, dict[str, str]]
