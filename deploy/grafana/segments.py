@@ -86,9 +86,15 @@ SEGMENTS = Board(
                     Query("{{instance}}", f"sum by (instance) (rate({DECISION}_sum[{RATE}]))"),
                 ),
                 graph(
+                    "Left to back-fill",
+                    "Customers whom edits of segments, lists and scales have yet to look at; live traffic goes first.",
+                    Query("customers", "max(regulars_segmentation_backfill_left_customers)"),
+                ),
+                graph(
                     "Back-fill",
-                    "Customers whom an edit of a segment, list or scale has yet to reach; live traffic goes first.",
-                    largest("regulars_segmentation_backfill_customers", "shop"),
+                    "Customers a second who are told to look again.",
+                    per_second("regulars_segmentation_backfill_told_total"),
+                    "ops",
                 ),
             ),
         ),
