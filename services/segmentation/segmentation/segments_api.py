@@ -5,7 +5,7 @@ How a shop makes segments of its own stands in own/.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated
 
 import asyncpg
 from fastapi import APIRouter, Query
@@ -19,18 +19,17 @@ from common.web.auth import Reader, shop_of
 from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Moment, Page, PlainId, Text, decode_cursor
 from common.web.problems import Problem
 from segmentation import segment_queries
-from segmentation.domain.rule import Segment
 from segmentation.domain.rulebook import Rulebook
-from segmentation.domain.segments import BY_ID, DEFAULT_LOCALE, SEGMENTS
+from segmentation.domain.segments import BY_ID
 from segmentation.exports import MEDIA_TYPES, Format, lines
 from segmentation.overlaps import FEWEST_SEGMENTS, MOST_SEGMENTS, OverlapOut, shared
+from segmentation.wording import Kind, is_known, kind_of, name_of, unknown_segment
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 USUAL_STRETCH = timedelta(days=30)
 MAX_LISTED_CHARS = 1_000
 
-Kind = Literal["grid", "preset", "own"]
 When = Annotated[AwareDatetime, Field(ge=EARLIEST, le=LATEST, description="RFC 3339, with an offset.")]
 Listed = Annotated[
     str,
@@ -74,8 +73,8 @@ def router(pool: asyncpg.Pool, shops: Mapping[str, Shop], books: Mapping[str, Ru
     routes = APIRouter(tags=["segments"])
 
     def known(shop: Shop, segment: str) -> None:
-        if segment not in BY_ID and segment not in books[shop.shop_id].by_id:
-            raise Problem(404, "Unknown segment", f"there is no segment {segment!r}; GET /v1/segments lists them")
+        if not is_known(books[shop.shop_id], segment):
+            raise unknown_segment(segment)
 
     @routes.get("/v1/segments")
     async def get_segments(caller: Reader) -> list[SegmentOut]:
@@ -83,11 +82,15 @@ def router(pool: asyncpg.Pool, shops: Mapping[str, Shop], books: Mapping[str, Ru
         shop = shop_of(shops, caller)
         async with pool.acquire() as connection:
             counts = await segment_queries.counts(connection, shop.shop_id)
-        listed: list[tuple[str, str, Kind]] = [(one.segment, one.name(shop.locale), "grid") for one in SEGMENTS]
-        listed += [(one.segment, name_of(one, shop.locale), kind_of(one)) for one in books[shop.shop_id].segments]
+        book = books[shop.shop_id]
         return [
-            SegmentOut(segment=segment, name=name, customers=counts.get(segment, 0), kind=kind)
-            for segment, name, kind in listed
+            SegmentOut(
+                segment=segment,
+                name=name_of(book, segment, shop.locale),
+                customers=counts.get(segment, 0),
+                kind=kind_of(book, segment),
+            )
+            for segment in (*BY_ID, *(one.segment for one in book.segments))
         ]
 
     @routes.get("/v1/segments/overlap")
@@ -155,13 +158,3 @@ def router(pool: asyncpg.Pool, shops: Mapping[str, Shop], books: Mapping[str, Ru
         return Page.of(shown, limit, key=lambda row: (row.at,))
 
     return routes
-
-
-def name_of(segment: Segment, locale: str) -> str:
-    """For people, in the shop's language, else in English, else as it is called."""
-    return segment.names.get(locale) or segment.names.get(DEFAULT_LOCALE) or segment.segment
-
-
-def kind_of(segment: Segment) -> Kind:
-    """Whether every shop of that preset has it."""
-    return "preset" if segment.preset else "own"
