@@ -86,5 +86,8 @@ BACKFILL_LEFT = Gauge("regulars_segmentation_backfill_left_customers", "Customer
 BACKFILL_TOLD = Counter("regulars_segmentation_backfill_told_total", "Customers.")
 
 # Services.
+# Of edited segments: customers that back-fills have yet to look at, and those that were told to look again.
+BACKFILL_LEFT = Gauge("regulars_segmentation_backfill_left_customers", "To be looked at.")
+BACKFILL_TOLD = Counter("regulars_segmentation_backfill_told_customers_total", "Told to look again.")
 # Messages to people; `outcome` is sent, failed, in_doubt or suppressed.
 NOTIFIER_MESSAGES = Counter("regulars_notifier_messages_total", "Messages.", ("channel", "outcome"))

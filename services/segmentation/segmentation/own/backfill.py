@@ -1,0 +1,137 @@
+"""The loop by which an edit is felt by everybody: each customer is told, once, to look at the edited segments.
+
+1. Lead: one transaction in the whole installation takes a step at a time. 2. Wait while the road is behind, or has not
+decided what the last step told: so live traffic goes first, and never more than one chunk waits in front of it.
+3. Look at the next customers, and 4. tell those who are behind, in the transaction that moves the cursor: whoever is
+killed leaves nobody out and tells nobody twice.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import structlog
+
+from common.bus.bell import Bell
+from common.contracts.envelope import Event
+from common.contracts.segmentation import SegmentRecheck
+from common.contracts.topics import SEGMENTATION_WORK
+from common.db import outbox
+from common.db.engine import Connection
+from common.ids import PARTITIONS, derived_id
+from common.settings import Settings
+from common.telemetry import metrics
+from segmentation.beside import repeat
+from segmentation.own import jobs, lists
+from segmentation.own.jobs import Job
+
+CHUNK_CUSTOMERS = 500  # looked at in one transaction
+LOOK_S = 0.5  # between two looks for something to do
+BREATH_S = 0.05  # between two steps, or looks whether the road has come so far
+PASS_AGAIN = timedelta(seconds=2)  # alarms that the last pass set have gone off by then
+SOURCE = "regulars/segmentation/backfill"  # none of the road's own: so it is passed on to who somebody was merged into
+# Of no time of its own: it is decided at the time the customer has come to, and no alarm goes off because of it.
+NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+
+log = structlog.get_logger()
+
+LagS = Callable[[], float]
+
+
+def road_lag_s() -> float:
+    """How far this process's road is behind the edge."""
+    samples = (sample for metric in metrics.ROAD_LAG_SECONDS.collect() for sample in metric.samples)
+    return next((sample.value for sample in samples if sample.labels.get("service") == "segmentation"), 0.0)
+
+
+class Backfill:
+    """Several, in one process or many, share what is to be done."""
+
+    def __init__(self, pool: asyncpg.Pool, settings: Settings, bell: Bell, lag_s: LagS = road_lag_s) -> None:
+        self._pool, self._bell, self._lag_s = pool, bell, lag_s
+        self._per_s, self._lag_max_s = settings.backfill_per_s, settings.backfill_lag_max_s
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        await repeat(self.step, LOOK_S, "back-fill waits", BREATH_S)
+
+    async def step(self) -> bool:
+        """Looks at one chunk of customers; whether there may be more to do at once."""
+        if self._lag_s() > self._lag_max_s:
+            return False
+        async with self._pool.acquire() as connection, connection.transaction():
+            if not await jobs.lead(connection):
+                return False
+            metrics.BACKFILL_LEFT.set(await jobs.left(connection))
+            if await jobs.is_undecided(connection, SEGMENTATION_WORK.name, PARTITIONS):
+                return True
+            job = await jobs.next_job(connection)
+            if job is None:
+                return False
+            told = await (self._of_list(connection, job) if job.list else self._of_shop(connection, job))
+        if told:
+            self._bell.ring(SEGMENTATION_WORK.name)
+            metrics.BACKFILL_TOLD.inc(told)
+        return True
+
+    async def _of_shop(self, connection: Connection, job: Job) -> int:
+        found = await jobs.customers(connection, job, CHUNK_CUSTOMERS)
+        if not found:
+            await self._passed(connection, job)
+            return 0
+        rechecks = [
+            _event(job, each.customer_id, SegmentRecheck(job.revision, job.at), NO_TIME)
+            for each in found
+            if not each.merged and each.revision < job.revision
+        ]
+        await self._tell(connection, job, found[-1].customer_id, len(found), rechecks)
+        return len(rechecks)
+
+    async def _of_list(self, connection: Connection, job: Job) -> int:
+        assert job.list is not None
+        found = await lists.changed(connection, job.shop_id, job.list, job.revision, job.cursor, CHUNK_CUSTOMERS)
+        if not found:
+            await jobs.end(connection, job)
+            return 0
+        theirs = [(customer_id, is_in) for customer_id, is_in, is_theirs in found if is_theirs]
+        known = await jobs.known_of(connection, job.shop_id, [customer_id for customer_id, _ in theirs])
+        rechecks = [
+            _event(
+                job,
+                customer_id,
+                SegmentRecheck(job.revision, job.at, job.list, is_in),
+                NO_TIME if customer_id in known else job.at,  # a new face begins with the list
+            )
+            for customer_id, is_in in theirs
+            if is_in or customer_id in known
+        ]
+        await self._tell(connection, job, found[-1][0], len(found), rechecks)
+        return len(rechecks)
+
+    async def _tell(
+        self, connection: Connection, job: Job, cursor: str, passed: int, rechecks: Sequence[Event[SegmentRecheck]]
+    ) -> None:
+        await outbox.write(connection, [outbox.row(SEGMENTATION_WORK.name, event) for event in rechecks])
+        pause = timedelta(seconds=len(rechecks) / self._per_s)
+        await jobs.step(connection, job, cursor, passed, len(rechecks), pause)
+
+    async def _passed(self, connection: Connection, job: Job) -> None:
+        if job.told:
+            await jobs.again(connection, job, PASS_AGAIN)
+            return
+        await jobs.end(connection, job)
+        log.info("back-fill ended", shop=job.shop_id, revision=job.revision, passes=job.pass_)
+
+
+def _event(job: Job, customer_id: str, data: SegmentRecheck, received_at: datetime) -> Event[SegmentRecheck]:
+    return Event(
+        specversion="1.0",
+        id=derived_id("backfill", str(job.id), str(job.pass_), customer_id),
+        source=SOURCE,
+        type=data.TYPE,
+        shop_id=job.shop_id,
+        customer_id=customer_id,
+        occurred_at=job.at,
+        received_at=received_at,
+        data=data,
+    )
