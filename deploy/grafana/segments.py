@@ -93,7 +93,7 @@ SEGMENTS = Board(
                 graph(
                     "Back-fill",
                     "Customers a second who are told to look again.",
-                    per_second("regulars_segmentation_backfill_told_total"),
+                    per_second("regulars_segmentation_backfill_told_customers_total"),
                     "ops",
                 ),
             ),

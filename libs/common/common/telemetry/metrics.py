@@ -81,9 +81,6 @@ SEGMENT_MEMBERS = Gauge("regulars_segmentation_members", "Customers.", ("shop", 
 SEGMENT_MOVES = Counter("regulars_segmentation_moves_total", "Moves.", ("shop", "segment", "direction"))
 # What deciding one event or timer of a customer costs: the profile moved on, models and rules asked that it touches.
 SEGMENT_DECISION = Histogram("regulars_segmentation_decision_seconds", "Per decision.", buckets=_MICRO)
-# Customers that edits of segments, lists and scales have yet to look at; those that they told to look again.
-BACKFILL_LEFT = Gauge("regulars_segmentation_backfill_left_customers", "Customers.")
-BACKFILL_TOLD = Counter("regulars_segmentation_backfill_told_total", "Customers.")
 
 # Services.
 # Of edited segments: customers that back-fills have yet to look at, and those that were told to look again.
