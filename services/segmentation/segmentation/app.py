@@ -2,12 +2,15 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from common.contracts.topics import INGEST_EVENTS, MEMBERSHIPS, SEGMENTATION_WORK
 from common.house import House, Part
 from common.service import Service
 from segmentation import presets
 from segmentation.api import router
+from segmentation.counting import Counting
+from segmentation.deciding_time import measured
 from segmentation.domain.decide import decider
 from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.state import Profile
@@ -32,4 +35,7 @@ async def open_service(house: House) -> AsyncIterator[Part]:
     """Segmentation, running while the context is open; refuses to open on a faulty preset."""
     rulebooks = presets.load(house.shops)
     async with house.pool("segmentation") as pool:
-        yield house.part(service(rulebooks), pool, router(pool, house.shops))
+        this = service(rulebooks)
+        this = replace(this, decide=measured(this.decide))
+        part = house.part(this, pool, router(pool, house.shops, rulebooks, house.clock))
+        yield replace(part, loops=(*part.loops, Counting(pool, house.clock).run))

@@ -22,6 +22,7 @@ from common.web.paging import (
     encode_cursor,
 )
 from segmentation import queries, timeline
+from segmentation.domain.now import seen
 from segmentation.domain.records import Series
 from segmentation.domain.rulebook import Rulebook
 from segmentation.told import facts
@@ -69,7 +70,7 @@ def router(pool: asyncpg.Pool, shops: Mapping[str, Shop], books: Mapping[str, Ru
         async with pool.acquire() as connection:
             known = await queries.known(connection, shop.shop_id, customer_id)
             told = await facts(connection, shop.shop_id, known.customer_id, position.fact, limit + 1)
-        series = books[shop.shop_id].person(known.customer_id, known.stored.state).series
+        series = seen(books[shop.shop_id], known.customer_id, known.stored.state).series
         entries = timeline.merged(timeline.events(series, position), told, limit + 1)
         shown = entries[:limit]
         after = position.after(shown)

@@ -25,7 +25,7 @@ class Now(Mapping[str, Answer]):
         self._book, self._at = book, at
         occasion = Occasion(book.shop_id, customer_id, Timer(at, CHANGE), at, at, historic=False, cause="now")
         self.profile = decider({book.shop_id: book})(profile, occasion).state
-        self.person = _seen(book, customer_id, self.profile)
+        self.person = seen(book, customer_id, self.profile)
         self._answers: dict[str, Answer] = {}
 
     def rule(self, segment: str) -> Rule:
@@ -61,8 +61,8 @@ def rule_of(cell: Cell) -> Rule:
     return Group("$", "all", tuple(questions))
 
 
-def _seen(book: Rulebook, customer_id: str, profile: Profile) -> Person:
-    """With the moments at which facts of models next change."""
+def seen(book: Rulebook, customer_id: str, profile: Profile) -> Person:
+    """The customer as it was last decided, with the moments at which facts of models next change."""
     ends = {
         field: kept.until
         for model in book.models
