@@ -14,8 +14,9 @@ from rich.console import Console
 from regulars.asking import PROBLEM, ask, asking
 from regulars.asking import told as told_by
 from regulars.home import Home
+from regulars.services import Name
 
-SERVICE = "segmentation"
+SERVICE: Name = "segmentation"
 KINDS = {".csv": "text/csv", ".ndjson": "application/x-ndjson", ".jsonl": "application/x-ndjson"}
 INDENT = "  "
 

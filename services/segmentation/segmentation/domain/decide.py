@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from common.contracts.envelope import Data
 from common.contracts.ingest import CustomerErased, CustomerMerged, CustomerSplit
-from common.contracts.segmentation import SegmentLeft, SegmentRecheck
+from common.contracts.segmentation import ListChanged, SegmentLeft, SegmentRecheck
 from common.contracts.work import StateMoved
 from common.decision import Decide, Decision, Occasion, Timer
 from segmentation.domain.asking import ACTIVITY, LIFECYCLE, NEW_RULES, Asking
@@ -46,6 +46,8 @@ def _decide(before: Profile | None, occasion: Occasion, book: Rulebook) -> Decis
             return _forget(known, occasion)
         case SegmentRecheck() if known.closed:
             return Decision(known)
+        case SegmentRecheck() | ListChanged() if what.at is not None and occasion.at < what.at:
+            return _later(known, what, what.at, occasion, book)
         case CustomerSplit(out_of):
             # In no segment until now, so its place is told like a new face's.
             fresh = replace(known, closed=False, answers={}, places={}, revision=NOT_ASKED)
@@ -65,6 +67,17 @@ def _decide(before: Profile | None, occasion: Occasion, book: Rulebook) -> Decis
     elif not profile.resting and (profile.edition != book.edition or profile.revision == NOT_ASKED):
         everything = NEW_RULES
     return _ask(before, profile, touched, occasion, book, everything=everything)
+
+
+def _later(
+    profile: Profile, what: SegmentRecheck | ListChanged, at: datetime, occasion: Occasion, book: Rulebook
+) -> Decision[Profile]:
+    """A timer for the time of the edit asks what was edited: it goes off once all news up to then is decided."""
+    if isinstance(what, ListChanged):
+        profile, _ = evolve(profile, occasion, book.currency)
+    elif profile.revision >= what.revision:
+        return Decision(profile, (), _timers(profile))
+    return Decision(replace(profile, revision=min(profile.revision, what.revision - 1)), (), _timers(profile, at))
 
 
 def _ask(

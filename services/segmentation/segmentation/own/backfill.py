@@ -14,8 +14,8 @@ import structlog
 
 from common.beside import repeat
 from common.bus.bell import Bell
-from common.contracts.envelope import Event
-from common.contracts.segmentation import SegmentRecheck
+from common.contracts.envelope import Data, Event
+from common.contracts.segmentation import ListChanged, SegmentRecheck
 from common.contracts.topics import SEGMENTATION_WORK
 from common.db import outbox
 from common.db.engine import Connection
@@ -23,7 +23,7 @@ from common.ids import PARTITIONS, derived_id
 from common.settings import Settings
 from common.telemetry import metrics
 from segmentation.own import jobs, lists
-from segmentation.own.jobs import Job
+from segmentation.own.jobs import Job, Known
 
 CHUNK_CUSTOMERS = 500  # looked at in one transaction
 LOOK_S = 0.5  # between two looks for something to do
@@ -47,8 +47,16 @@ def road_lag_s() -> float:
 class Backfill:
     """Several, in one process or many, share what is to be done."""
 
-    def __init__(self, pool: asyncpg.Pool, settings: Settings, bell: Bell, lag_s: LagS = road_lag_s) -> None:
-        self._pool, self._bell, self._lag_s = pool, bell, lag_s
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        settings: Settings,
+        bell: Bell,
+        lag_s: LagS = road_lag_s,
+        again: timedelta = PASS_AGAIN,
+        chunk: int = CHUNK_CUSTOMERS,
+    ) -> None:
+        self._pool, self._bell, self._lag_s, self._again, self._chunk = pool, bell, lag_s, again, chunk
         self._per_s, self._lag_max_s = settings.backfill_per_s, settings.backfill_lag_max_s
 
     async def run(self) -> None:
@@ -75,55 +83,63 @@ class Backfill:
         return True
 
     async def _of_shop(self, connection: Connection, job: Job) -> int:
-        found = await jobs.customers(connection, job, CHUNK_CUSTOMERS)
+        found = await jobs.customers(connection, job, self._chunk)
         if not found:
             await self._passed(connection, job)
             return 0
-        rechecks = [
-            _event(job, each.customer_id, SegmentRecheck(job.revision, job.at), NO_TIME)
-            for each in found
-            if not each.merged and each.revision < job.revision
-        ]
-        await self._tell(connection, job, found[-1].customer_id, len(found), rechecks)
-        return len(rechecks)
+        events = [_recheck(job, each.customer_id) for each in found if _is_behind(each, job)]
+        await self._tell(connection, job, found[-1].customer_id, len(found), events)
+        return len(events)
 
     async def _of_list(self, connection: Connection, job: Job) -> int:
+        """The first pass tells whom the edit put on or took off, those after it look whether they know."""
         assert job.list is not None
-        found = await lists.changed(connection, job.shop_id, job.list, job.revision, job.cursor, CHUNK_CUSTOMERS)
+        found = await lists.changed(connection, job.shop_id, job.list, job.revision, job.cursor, self._chunk)
         if not found:
-            await jobs.end(connection, job)
+            await self._passed(connection, job)
             return 0
-        theirs = [(customer_id, is_in) for customer_id, is_in, is_theirs in found if is_theirs]
-        known = await jobs.known_of(connection, job.shop_id, [customer_id for customer_id, _ in theirs])
-        rechecks = [
-            _event(
-                job,
-                customer_id,
-                SegmentRecheck(job.revision, job.at, job.list, is_in),
-                NO_TIME if customer_id in known else job.at,  # a new face begins with the list
-            )
-            for customer_id, is_in in theirs
-            if is_in or customer_id in known
-        ]
-        await self._tell(connection, job, found[-1][0], len(found), rechecks)
-        return len(rechecks)
+        theirs = {customer_id: is_in for customer_id, is_in, is_theirs in found if is_theirs}
+        known = await jobs.these(connection, job.shop_id, list(theirs))
+        if job.pass_ == 1:
+            events = [
+                _list_changed(job, job.list, customer_id, is_in, is_new=customer_id not in known)
+                for customer_id, is_in in theirs.items()
+                if is_in or customer_id in known
+            ]
+        else:
+            events = [_recheck(job, each.customer_id) for each in known.values() if _is_behind(each, job)]
+        await self._tell(connection, job, found[-1][0], len(found), events)
+        return len(events)
 
     async def _tell(
-        self, connection: Connection, job: Job, cursor: str, passed: int, rechecks: Sequence[Event[SegmentRecheck]]
+        self, connection: Connection, job: Job, cursor: str, passed: int, events: Sequence[Event[Data]]
     ) -> None:
-        await outbox.write(connection, [outbox.row(SEGMENTATION_WORK.name, event) for event in rechecks])
-        pause = timedelta(seconds=len(rechecks) / self._per_s)
-        await jobs.step(connection, job, cursor, passed, len(rechecks), pause)
+        await outbox.write(connection, [outbox.row(SEGMENTATION_WORK.name, event) for event in events])
+        pause = timedelta(seconds=len(events) / self._per_s)
+        await jobs.step(connection, job, cursor, passed, len(events), pause)
 
     async def _passed(self, connection: Connection, job: Job) -> None:
         if job.told:
-            await jobs.again(connection, job, PASS_AGAIN)
+            await jobs.again(connection, job, self._again)
             return
         await jobs.end(connection, job)
         log.info("back-fill ended", shop=job.shop_id, revision=job.revision, passes=job.pass_)
 
 
-def _event(job: Job, customer_id: str, data: SegmentRecheck, received_at: datetime) -> Event[SegmentRecheck]:
+def _is_behind(customer: Known, job: Job) -> bool:
+    return not customer.aside and customer.revision < job.revision
+
+
+def _recheck(job: Job, customer_id: str) -> Event[Data]:
+    return _event(job, customer_id, SegmentRecheck(job.revision, job.at), NO_TIME)
+
+
+def _list_changed(job: Job, name: str, customer_id: str, is_in: bool, *, is_new: bool) -> Event[Data]:
+    received_at = job.at if is_new else NO_TIME  # a new face begins with the list
+    return _event(job, customer_id, ListChanged(name, is_in, job.revision, job.at), received_at)
+
+
+def _event(job: Job, customer_id: str, data: Data, received_at: datetime) -> Event[Data]:
     return Event(
         specversion="1.0",
         id=derived_id("backfill", str(job.id), str(job.pass_), customer_id),

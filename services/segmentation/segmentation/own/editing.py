@@ -4,6 +4,7 @@ Within a shop edits wait for each other, so that what one asks about cannot be a
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -45,8 +46,10 @@ class Wording(Struct, frozen=True):
 class Editing:
     """Of the shops of one installation."""
 
-    def __init__(self, pool: asyncpg.Pool, presets: Mapping[str, Rulebook], clock: Clock) -> None:
-        self._pool, self._presets, self._clock = pool, presets, clock
+    def __init__(
+        self, pool: asyncpg.Pool, presets: Mapping[str, Rulebook], clock: Clock, wait: timedelta = WAIT
+    ) -> None:
+        self._pool, self._presets, self._clock, self._wait = pool, presets, clock, wait
 
     async def create(self, caller: Caller, segment: str, wording: Wording) -> Version:
         """A new segment. Raises Faulty or Conflict."""
@@ -103,7 +106,7 @@ class Editing:
             now = self._clock.now()
             changes = await lists.put(connection, caller.shop_id, name, customers, revision, now, caller.key_id)
             reason = f"list {name}"
-            await jobs.begin(connection, caller.shop_id, revision, now, reason, WAIT, list_=name)
+            await jobs.begin(connection, caller.shop_id, revision, now, reason, self._wait, list_=name)
             await audit.note(connection, caller, "list.put", name)
             return changes
 
@@ -147,7 +150,7 @@ class Editing:
         )
         await store.add(connection, caller.shop_id, made)
         reason = f"segment {made.segment} version {made.version}"
-        await jobs.begin(connection, caller.shop_id, revision, now, reason, WAIT)
+        await jobs.begin(connection, caller.shop_id, revision, now, reason, self._wait)
         action: audit.Action = (
             "segment.archived" if archived else "segment.edited" if last.version else "segment.created"
         )

@@ -57,13 +57,15 @@ SELECT revision, reason, pass, customers, passed, asked, at, ended_at FROM backf
 WHERE shop_id = $1 AND revision >= $2 ORDER BY revision LIMIT 1
 """
 
-# Primary key. A profile without a revision was never asked about any segment.
+# Primary key. Who was merged is asked under another id, and who was erased is in no segment until heard of again. A
+# profile without a revision was never asked about any segment.
 CUSTOMERS = """
-SELECT customer_id, body->>'into' IS NOT NULL AS merged,
+SELECT customer_id, body->>'into' IS NOT NULL OR coalesce((body->'state'->>'resting')::boolean, false) AS aside,
     coalesce((body->'state'->>'revision')::bigint, -1) AS revision
 FROM states WHERE shop_id = $1 AND customer_id > $2 ORDER BY customer_id LIMIT $3
 """
-KNOWN = "SELECT customer_id FROM states WHERE shop_id = $1 AND customer_id = ANY($2::text[])"
+# Those of them of whom anything was ever heard.
+THESE = CUSTOMERS.replace("customer_id > $2 ORDER BY customer_id LIMIT $3", "customer_id = ANY($2::text[])")
 
 
 class Job(Struct, frozen=True):
@@ -97,7 +99,7 @@ class Known(Struct, frozen=True):
     """What of a customer decides whether there is anything to ask."""
 
     customer_id: str
-    merged: bool
+    aside: bool
     revision: int
 
 
@@ -137,9 +139,9 @@ async def customers(connection: Connection, job: Job, limit: int) -> list[Known]
     return [Known(*row) for row in await connection.fetch(CUSTOMERS, job.shop_id, job.cursor, limit)]
 
 
-async def known_of(connection: Connection, shop_id: str, names: Sequence[str]) -> set[str]:
-    """Those of whom anything was ever heard."""
-    return {row["customer_id"] for row in await connection.fetch(KNOWN, shop_id, names)}
+async def these(connection: Connection, shop_id: str, names: Sequence[str]) -> dict[str, Known]:
+    """Those of them of whom anything was ever heard."""
+    return {row["customer_id"]: Known(*row) for row in await connection.fetch(THESE, shop_id, names)}
 
 
 async def step(connection: Connection, job: Job, cursor: str, passed: int, told: int, pause: timedelta) -> None:

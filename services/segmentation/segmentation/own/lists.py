@@ -62,7 +62,7 @@ class Changes(Struct, frozen=True):
 
 async def revisions_of_lists(connection: Connection, shop_id: str) -> dict[str, int]:
     """The revision that each list was last put at."""
-    return dict(await connection.fetch(REVISIONS, shop_id))
+    return {row["list"]: row["revision"] for row in await connection.fetch(REVISIONS, shop_id)}
 
 
 async def find(connection: Connection, shop_id: str, name: str | None) -> list[Listed]:

@@ -56,7 +56,7 @@ async def raise_revision(connection: Connection, shop_id: str) -> int:
 
 async def revisions(connection: Connection) -> dict[str, int]:
     """Of every shop that ever edited anything."""
-    return dict(await connection.fetch(REVISIONS))
+    return {row["shop_id"]: row["revision"] for row in await connection.fetch(REVISIONS)}
 
 
 async def take_edition(connection: Connection, shop_id: str, edition: str) -> int | None:
