@@ -83,7 +83,9 @@ class Asking:
         if not (self._everything or is_due or is_touched or is_new):
             return
         said = model.answer(self._person, self._at)
-        assert said.until is None or said.until > self._at, f"{model.name} changes by {said.until}, not after {self._at}"
+        assert said.until is None or said.until > self._at, (
+            f"{model.name} changes by {said.until}, not after {self._at}"
+        )
         now = Kept({name: _plain(value) for name, value in said.facts.items() if value is not None}, said.until)
         if now == (known or _SAID_NOTHING):
             return
