@@ -14,8 +14,8 @@ from common.ids import derived_id
 from common.shops import Shop
 from segmentation.domain.models.every import Settings, models
 from segmentation.domain.models.lifecycle import Rules
-from segmentation.domain.rule import Segment
 from segmentation.domain.rulebook import Rulebook
+from segmentation.segment_presets import segments
 
 MAX_PURCHASES = 1_000
 MAX_DAYS = 3_650
@@ -76,11 +76,6 @@ def rulebook(text: str, shop: Shop) -> Rulebook | tuple[Rejection, ...]:
         segments=known,
         edition=derived_id(text, shop.currency, shop.zone, _ENCODER.encode(known).decode())[:EDITION_CHARS],
     )
-
-
-def segments(shop: Shop) -> tuple[Segment, ...]:  # noqa: ARG001 - of the shop's preset
-    """The segments that a shop has besides the grid's cells, in an order in which none asks about a later one."""
-    return ()
 
 
 def parse(text: str, currency: str) -> Settings | tuple[Rejection, ...]:
