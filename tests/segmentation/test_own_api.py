@@ -76,8 +76,7 @@ async def test_every_fault_is_told_with_its_path(client: httpx.AsyncClient, keys
         assert refused.status_code == 422
         assert refused.headers["content-type"] == "application/problem+json"
         paths = [error["path"] for error in refused.json()["errors"]]
-        assert len(paths) == 2
-        assert all(path.startswith(f"$.in.all[{number}]") for number, path in enumerate(paths))
+        assert {path.rpartition(".")[0] for path in paths} == {"$.in.all[0]", "$.in.all[1]"}
 
 
 @pytest.mark.parametrize(
@@ -112,7 +111,7 @@ async def test_a_preset_is_not_edited_but_copied(stage: Stage, client: httpx.Asy
     copy = await client.post("/v1/segments", headers=keys["both"], json={"segment": "mine", "copy_of": preset})
     assert (copy.status_code, copy.json()["in"]) == (201, shown["in"])
     book = stage.one.rulebooks[SHOP]
-    assert book.by_id["mine"].rule == book.by_id[preset].rule
+    assert book.by_id["mine"].reads == book.by_id[preset].reads
 
 
 async def test_who_may_only_read_edits_nothing(client: httpx.AsyncClient, keys: Keys) -> None:

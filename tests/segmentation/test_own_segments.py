@@ -143,6 +143,7 @@ async def test_who_was_quiet_enters_at_the_time_of_the_edit(stage: Stage) -> Non
         await stage.publish(stage.event("ann", OrderPaid("a", Money(100, CURRENCY))))
         await stage.decided()
         stage.clock.at = edited_at = START + 100 * DAY
+        await stage.decided()
         await make(one, "silent", {"last": "purchase", "op": "older_than", "value": "30d"})
         await stage.filled()
         assert await stage.inside("silent") == ["ann"]
