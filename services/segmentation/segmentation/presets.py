@@ -10,6 +10,7 @@ from common import presets
 from common.contracts.envelope import Rejection
 from common.shops import Shop
 from segmentation.domain.lifecycle import Rules
+from segmentation.shopper_presets import CURRENCY, ShopperSections
 
 MAX_PURCHASES = 1_000
 MAX_DAYS = 3_650
@@ -42,8 +43,7 @@ class _Activity(BaseModel):
         return self
 
 
-class _Preset(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+class _Preset(ShopperSections):
     lifecycle: _Lifecycle
     activity: _Activity
 
@@ -56,7 +56,7 @@ def load(shops: Mapping[str, Shop]) -> Mapping[str, Rules]:
 def parse(text: str, currency: str) -> Rules | tuple[Rejection, ...]:
     """A preset's text for a shop with that currency, or everything that is wrong with it."""
     try:
-        preset = _Preset.model_validate(yaml.safe_load(text))
+        preset = _Preset.model_validate(yaml.safe_load(text), context={CURRENCY: currency})
     except yaml.YAMLError as error:
         return (Rejection("$", f"not YAML: {error}"),)
     except ValidationError as error:
