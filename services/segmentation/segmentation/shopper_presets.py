@@ -193,6 +193,14 @@ class Churn(Section):
     warn_at: Points
     keep_days: Days
 
+    @field_validator("silence")
+    @classmethod
+    def _rise(cls, silence: list[_Silence]) -> list[_Silence]:
+        for one, other in pairwise(silence):
+            _must_rise(("percent", one.percent), ("the next", other.percent))
+            _must_rise(("points", one.points), ("the next", other.points))
+        return silence
+
     @model_validator(mode="after")
     def _have_some_before(self) -> "Churn":
         for name, fall, among in (("frequency", self.frequency, self.gaps), ("spend", self.spend, self.gaps + 1)):
@@ -202,9 +210,6 @@ class Churn(Section):
 
     @model_validator(mode="after")
     def _warns_of_silence(self) -> "Churn":
-        for one, other in pairwise(self.silence):
-            _must_rise(("silence's percent", one.percent), ("the next", other.percent))
-            _must_rise(("silence's points", one.points), ("the next", other.points))
         if (points := self.silence[-1].points + self.frequency.points + self.spend.points) > MAX_POINTS:
             raise ValueError(f"points must be {MAX_POINTS} at most, not {points}")
         if self.silence[-1].points < self.warn_at:
