@@ -26,8 +26,12 @@ def newest(person: Person, kind: str, at: datetime, window: timedelta) -> Iterat
 
 def newest_of(person: Person, kinds: Iterable[str], at: datetime, window: timedelta) -> Iterator[tuple[str, Record]]:
     """The same of several kinds, each record with its kind."""
-    each = [((kind, record) for record in newest(person, kind, at, window)) for kind in kinds]
+    each = [_with_kind(kind, newest(person, kind, at, window)) for kind in kinds]
     return merge(*each, key=lambda found: found[1].at, reverse=True)
+
+
+def _with_kind(kind: str, records: Iterator[Record]) -> Iterator[tuple[str, Record]]:
+    return ((kind, record) for record in records)
 
 
 def ever(person: Person, *kinds: str) -> bool:
