@@ -25,11 +25,15 @@ CHANGES_MAX = 300  # of one model of one customer; more means that it wakes some
 USUAL = Path(segmentation.__file__).parent / "presets" / "default.yaml"
 
 
-def sections(**changes: Any) -> ShopperSections:
-    """Those of the usual preset, some changed."""
+def figures() -> dict[str, Any]:
+    """What the usual preset says of shoppers."""
     told = yaml.safe_load(USUAL.read_text("utf-8"))
-    known = {name: told[name] for name in ShopperSections.model_fields}
-    return ShopperSections.model_validate(known | changes, context={CURRENCY: "CNY"})
+    return {name: told[name] for name in ShopperSections.model_fields}
+
+
+def sections(**changes: Any) -> ShopperSections:
+    """The same as it is read, some of it changed."""
+    return ShopperSections.model_validate(figures() | changes, context={CURRENCY: "CNY"})
 
 
 # Figures of another kind, so that classes are reached by chance: weights by category, few of everything.
