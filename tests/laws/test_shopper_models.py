@@ -105,7 +105,7 @@ def person(history: list[tuple[str, Record]], at: datetime) -> Person:
 def test_until_is_the_moment_of_the_next_change(number: int) -> None:
     model = MODELS[number]
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=50, deadline=None)
     @given(records(model), WHEN, st.lists(st.integers(1, 999), min_size=3, max_size=3))
     def law(history: list[tuple[str, Record]], at: datetime, between: list[int]) -> None:
         who = person(history, at)
@@ -130,7 +130,7 @@ def test_until_is_the_moment_of_the_next_change(number: int) -> None:
 def test_order_and_repeats_are_nothing(number: int) -> None:
     model = MODELS[number]
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=20, deadline=None)
     @given(records(model), WHEN, st.randoms(use_true_random=False))
     def law(history: list[tuple[str, Record]], at: datetime, random: Any) -> None:
         shuffled = random.sample(history, len(history))

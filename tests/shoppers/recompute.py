@@ -117,6 +117,8 @@ def _churn(told: Facts, known: pd.DataFrame, of: Mapping[str, Any]) -> None:
         times, amounts, now = bought["at"].to_numpy(), bought["amount"].to_numpy(), bought["now"].iloc[0]
         if len(times) < of["purchases"]:
             continue
+        silent: list[tuple[int, int]] = []
+        reasons: dict[str, int] = {}
         warnings = []  # each: when, who bought again when (or never until now), and how many purchases ago
         for count in range(of["purchases"], len(times) + 1):
             silent, reasons = _signs(times[:count], amounts[:count], of)

@@ -2,6 +2,7 @@
 random and at the very edges of windows, and where a model says that its answer changes next, right before and there."""
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from tests.shoppers.recompute import Facts, recompute
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)
-CUSTOMERS = {"olist": 900, "ga_merch_store": 600, "taobao_userbehavior": 120}
+CUSTOMERS = {"olist": 500, "ga_merch_store": 400, "taobao_userbehavior": 80}
 EDGES = np.array([0, 7, 30, 45, 60, 90, 180, 365])  # days
 TAIL_DAYS = 430  # after the history ended, so that every window ends within
 TIGHT: dict[str, Any] = {  # a shop whose days are short, so that a history of nine of them is a long one
@@ -72,7 +73,7 @@ def _time(microseconds: int) -> datetime:
     return EPOCH + timedelta(microseconds=int(microseconds))
 
 
-def _plain(facts: dict[str, Any]) -> dict[str, Any]:
+def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
     """With times as microseconds, as the recompute has them."""
     return {name: (value - EPOCH) // INSTANT if isinstance(value, datetime) else value for name, value in facts.items()}
 
