@@ -15,6 +15,7 @@ import segmentation
 from common.decision import AN_INSTANT
 from segmentation.domain.catalogue import FIELDS, SERIES
 from segmentation.domain.model import Model
+from segmentation.domain.models.shoppers import shopper_models
 from segmentation.domain.person import Person
 from segmentation.domain.records import Record, Series, remember
 from segmentation.shopper_presets import CURRENCY, ShopperSections
@@ -31,13 +32,14 @@ def figures() -> dict[str, Any]:
     return {name: told[name] for name in ShopperSections.model_fields}
 
 
-def sections(**changes: Any) -> ShopperSections:
-    """The same as it is read, some of it changed."""
-    return ShopperSections.model_validate(figures() | changes, context={CURRENCY: "CNY"})
+def models(**changes: Any) -> tuple[Model, ...]:
+    """Those of the usual preset, some of its figures changed."""
+    read = ShopperSections.model_validate(figures() | changes, context={CURRENCY: "CNY"})
+    return tuple(shopper_models(read.shoppers("CNY")))
 
 
 # Figures of another kind, so that classes are reached by chance: weights by category, few of everything.
-TIGHT = sections(
+TIGHT = models(
     carters={"days": 20, "mid": 2, "high": 4, "recent_days": 3},
     weighted_frequency={
         "half_life_days": 11,
@@ -53,7 +55,7 @@ TIGHT = sections(
     reviews={"days": 90, "often": 2, "newest": 3, "bad_below": 300, "good_from": 420},
     preferences={"days": 60, "bought": 3, "carted": 1, "least": 4, "most": 2},
 )
-MODELS = (*sections().shopper_models("CNY"), *TIGHT.shopper_models("CNY"))
+MODELS = (*models(), *TIGHT)
 
 CATEGORIES = st.sampled_from(["tea", "soap", "mugs"])
 ABOUT: Mapping[str, st.SearchStrategy[dict[str, Any]]] = {
@@ -140,7 +142,7 @@ def test_order_and_repeats_are_nothing(number: int) -> None:
 
 
 def test_models_tell_what_the_catalogue_holds_and_read_what_is_remembered() -> None:
-    told = [name for model in sections().shopper_models("CNY") for name in model.fields]
+    told = [name for model in models() for name in model.fields]
     assert len(told) == len(set(told))
     assert set(told) <= FIELDS.keys()
     assert {name for model in MODELS for name in model.reads} <= SERIES.keys()

@@ -13,7 +13,7 @@ import pandas as pd
 
 Facts = dict[str, dict[str, Any]]  # by customer
 
-REMEMBERED = 500  # of one kind: older ones are sums
+REMEMBERED = 200  # of one kind: older ones are sums
 COUNTED = 100  # adds by which the category is found
 LOOKED_BACK = 12  # purchases
 CART, BUY, REVIEW, SENT = "cart.item_added", "purchase", "review.submitted", "message.sent"

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segmentation.domain.model import Model
 from segmentation.domain.person import Person
 from segmentation.domain.records import Record, Series, remember
-from tests.laws.test_shopper_models import figures, sections
+from tests.laws.test_shopper_models import figures
+from tests.laws.test_shopper_models import models as models_of
 from tests.shoppers.histories import DAY_US, read
 from tests.shoppers.recompute import Facts, recompute
 
@@ -96,7 +96,7 @@ def differences(told: Facts, wanted: Facts) -> list[str]:
 @pytest.mark.parametrize("name", ["olist", "ga_merch_store", "taobao_userbehavior"])
 def test_every_model_equals_the_recompute(name: str, tight: bool, tmp_path: Path) -> None:
     preset = figures() | (TIGHT if tight else {})
-    models: tuple[Model, ...] = sections(**(TIGHT if tight else {})).shopper_models("CNY")
+    models = models_of(**(TIGHT if tight else {}))
     events = read(name, tmp_path, CUSTOMERS[name])
     met: Counter[str] = Counter()
     changes: Counter[str] = Counter()

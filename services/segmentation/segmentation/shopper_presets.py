@@ -7,14 +7,8 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from segmentation.domain.model import Model
-from segmentation.domain.models.activity import ActivityPreset, activity_score
-from segmentation.domain.models.carters import CarterPreset, carters
-from segmentation.domain.models.churn import BEFORE_MIN, ChurnPreset, churn
-from segmentation.domain.models.frequency import FrequencyPreset, weighted_frequency
-from segmentation.domain.models.intent import IntentPreset, intent
-from segmentation.domain.models.preferences import PreferencePreset, preferences
-from segmentation.domain.models.reviews import ReviewPreset, reviews
+from segmentation.domain.models.churn import BEFORE_MIN
+from segmentation.domain.models.shoppers import Shoppers
 from segmentation.domain.records import MAX_RECORDS
 
 MAX_DAYS = 3_650
@@ -261,29 +255,12 @@ class ShopperSections(Section):
     reviews: Reviews | None = None
     preferences: Preferences | None = None
 
-    def shopper_models(self, currency: str) -> tuple[Model, ...]:
-        """Those there are sections of; none of them reads another's facts."""
-        made: list[Model] = []
-        if self.carters is not None:
-            made.append(carters(_convert(self.carters.model_dump(), CarterPreset)))
-        if self.intent is not None:
-            order = _of_currency(self.intent.average_order, currency)
-            bounds = {"spending_mid_from": order.mid_from, "spending_high_above": order.high_above}
-            made.append(intent(_convert(self.intent.model_dump(exclude={"average_order"}) | bounds, IntentPreset)))
-        if self.weighted_frequency is not None:
-            dumped = self.weighted_frequency.model_dump()
-            dumped["amounts"] = _of_currency(dumped["amounts"], currency)
-            made.append(weighted_frequency(_convert(dumped, FrequencyPreset)))
-        if self.activity_score is not None:
-            made.append(activity_score(_convert(self.activity_score.model_dump(), ActivityPreset)))
-        if self.churn is not None:
-            made.append(churn(_convert(self.churn.model_dump(), ChurnPreset)))
-        if self.reviews is not None:
-            made.append(reviews(_convert(self.reviews.model_dump(), ReviewPreset)))
-        if self.preferences is not None:
-            made.append(preferences(_convert(self.preferences.model_dump(), PreferencePreset)))
-        return tuple(made)
-
-
-def _convert(dumped: dict[str, object], to: type[V]) -> V:
-    return msgspec.convert(dumped, to)
+    def shoppers(self, currency: str) -> Shoppers:
+        """What the models of a shop with that currency are made of."""
+        dumped = self.model_dump(exclude_none=True, include=set(ShopperSections.model_fields))
+        if "intent" in dumped:
+            order = _of_currency(dumped["intent"].pop("average_order"), currency)
+            dumped["intent"] |= {f"spending_{bound}": value for bound, value in order.items()}
+        if "weighted_frequency" in dumped:
+            dumped["weighted_frequency"]["amounts"] = _of_currency(dumped["weighted_frequency"]["amounts"], currency)
+        return msgspec.convert(dumped, Shoppers)

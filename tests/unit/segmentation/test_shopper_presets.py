@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from common.contracts.envelope import Rejection
+from segmentation.domain.models.shoppers import shopper_models
 from segmentation.presets import parse
 from segmentation.shopper_presets import CURRENCY, ShopperSections
 
@@ -44,7 +45,7 @@ def faults(section: str, currency: str = "CNY") -> list[tuple[str, str]]:
             "$.carters",
             "days (7) must be above recent_days (7)",
         ),
-        ("carters: {days: 90, mid: 3, high: 501, recent_days: 7}", "$.carters.high", "less than or equal to 500"),
+        ("carters: {days: 90, mid: 3, high: 201, recent_days: 7}", "$.carters.high", "less than or equal to 200"),
         (
             INTENT.replace("visit", "visits"),
             "$.intent.points.visits.[key]",
@@ -142,5 +143,5 @@ def test_a_shop_whose_currency_has_no_bounds_is_told_so() -> None:
 def test_a_section_left_out_leaves_its_model_out() -> None:
     told: dict[str, Any] = yaml.safe_load("carters: {days: 90, mid: 3, high: 6, recent_days: 7}\n" + CHURN)
     sections = ShopperSections.model_validate(told, context={CURRENCY: "CNY"})
-    assert [model.name for model in sections.shopper_models("CNY")] == ["carters", "churn"]
-    assert ShopperSections().shopper_models("CNY") == ()
+    assert [model.name for model in shopper_models(sections.shoppers("CNY"))] == ["carters", "churn"]
+    assert [*shopper_models(ShopperSections().shoppers("CNY"))] == []

@@ -14,9 +14,9 @@ from typing import Any
 from msgspec import Struct
 
 from segmentation.domain.model import Model, Modelled
-from segmentation.domain.models.newest import DAY, NOTHING
+from segmentation.domain.models.newest import DAY
 from segmentation.domain.person import Person
-from segmentation.domain.records import Record
+from segmentation.domain.records import NOTHING, Record
 
 BOUGHT, SENT = "purchase", "message.sent"
 SILENCE, FREQUENCY, SPEND = "silence", "frequency", "spend"
@@ -88,7 +88,7 @@ def churn(preset: ChurnPreset) -> Model:
         facts: dict[str, Any] = {"churn.score": sum(points for _, points in counted), "churn.reasons": reasons}
         changes = [since for since, _ in outlook.silent if since > at]
         if (warning := _latest(bought, outlook, at, preset)) is not None:
-            facts["churn.warned_at"], facts["churn.outcome"] = warning.at, warning.outcome
+            facts["churn.warned_at"], facts["churn.outcome"] = warning.at.isoformat(), warning.outcome
             facts["churn.offers"] = _offers(person, warning)
             if warning.outcome == PENDING:
                 changes.append(warning.over_at)
@@ -97,7 +97,7 @@ def churn(preset: ChurnPreset) -> Model:
     return Model("churn", frozenset({BOUGHT, SENT}), FIELDS, answer)
 
 
-def begins(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+def warns(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     """Whether a warning began between two answers: it is told then, once, with the reasons of the later one."""
     return after.get("churn.outcome") == PENDING != before.get("churn.outcome")
 

@@ -15,9 +15,8 @@ from functools import lru_cache
 from msgspec import Struct
 
 from segmentation.domain.model import Model, Modelled
-from segmentation.domain.models.newest import NOTHING
 from segmentation.domain.person import Person
-from segmentation.domain.records import Record
+from segmentation.domain.records import NOTHING, Record
 
 BOUGHT = "purchase"
 HOUR = timedelta(hours=1)

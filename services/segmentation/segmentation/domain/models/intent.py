@@ -6,8 +6,9 @@ from datetime import datetime
 from msgspec import Struct
 
 from segmentation.domain.model import Model, Modelled
-from segmentation.domain.models.newest import DAY, NOTHING, ever, newest_of
+from segmentation.domain.models.newest import DAY, ever, newest_of
 from segmentation.domain.person import Person
+from segmentation.domain.records import NOTHING
 
 BOUGHT = "purchase"
 KINDS = ("cart.item_added", "visit", "message.opened", "message.clicked")

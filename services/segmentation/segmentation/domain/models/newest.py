@@ -9,9 +9,8 @@ from datetime import datetime, timedelta
 from heapq import merge
 
 from segmentation.domain.person import Person
-from segmentation.domain.records import Record, Series
+from segmentation.domain.records import NOTHING, Record
 
-NOTHING = Series()
 DAY = timedelta(days=1)
 
 
