@@ -39,7 +39,18 @@ def recompute(
         MODELS[name](told, known, of)
         if name == "intent":  # by all purchases there ever were
             _spending_power(told, known, every, of)
-    return told
+    # What says nothing is not there.
+    return defaultdict(
+        dict,
+        {
+            who: {
+                name: value
+                for name, value in facts.items()
+                if value not in (None, ()) and (name, value) != ("reviews.photos", 0)
+            }
+            for who, facts in told.items()
+        },
+    )
 
 
 def _within(known: pd.DataFrame, kinds: list[str], days: int) -> pd.DataFrame:

@@ -74,8 +74,11 @@ def _time(microseconds: int) -> datetime:
 
 
 def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """With times as microseconds, as the recompute has them."""
-    return {name: (value - EPOCH) // INSTANT if isinstance(value, datetime) else value for name, value in facts.items()}
+    """With the time as microseconds, as the recompute has it."""
+    plain = dict(facts)
+    if (warned_at := plain.get("churn.warned_at")) is not None:
+        plain["churn.warned_at"] = (datetime.fromisoformat(warned_at) - EPOCH) // INSTANT
+    return plain
 
 
 def instants(events: pd.DataFrame, round_: int) -> pd.Series:

@@ -84,12 +84,14 @@ def churn(preset: ChurnPreset) -> Model:
         outlook = _outlook(bought, preset)
         silence = max((points for since, points in outlook.silent if since <= at), default=0)
         counted = ([(SILENCE, silence)] if silence else []) + list(outlook.fallen)
-        reasons = tuple(name for name, _ in counted)
-        facts: dict[str, Any] = {"churn.score": sum(points for _, points in counted), "churn.reasons": reasons}
+        facts: dict[str, Any] = {"churn.score": sum(points for _, points in counted)}
+        if counted:
+            facts["churn.reasons"] = tuple(name for name, _ in counted)
         changes = [since for since, _ in outlook.silent if since > at]
         if (warning := _latest(bought, outlook, at, preset)) is not None:
             facts["churn.warned_at"], facts["churn.outcome"] = warning.at.isoformat(), warning.outcome
-            facts["churn.offers"] = _offers(person, warning)
+            if offers := _offers(person, warning):
+                facts["churn.offers"] = offers
             if warning.outcome == PENDING:
                 changes.append(warning.over_at)
         return Modelled(facts, min(changes, default=None), ", ".join(f"{name} {points}" for name, points in counted))

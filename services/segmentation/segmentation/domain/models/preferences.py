@@ -52,6 +52,8 @@ def preferences(preset: PreferencePreset) -> Model:
                         ends[category] = record.at + window
         liked = sorted(ends, key=lambda category: (ends[category], category))[-preset.most :]
         until = ends[liked[0]] if liked else None
-        return Modelled({FIELD: tuple(sorted(liked))}, until, f"{len(ends)} of {len(gathered)} categories")
+        return Modelled(
+            {FIELD: tuple(sorted(liked))} if liked else {}, until, f"{len(ends)} of {len(gathered)} categories"
+        )
 
     return Model("preferences", frozenset({BOUGHT, CARTED}), (FIELD,), answer)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from msgspec import Struct
 
@@ -35,7 +36,7 @@ def reviews(preset: ReviewPreset) -> Model:
             return Modelled({})
         found = list(newest(person, REVIEWED, at, window))
         if not found:
-            return Modelled({"reviews.habit": "none", "reviews.photos": 0}, None, f"none within {preset.days} days")
+            return Modelled({"reviews.habit": "none"}, None, f"none within {preset.days} days")
         photos = [record.at for record in found if record.about.get("photo")]
         mood, until = _mood(found, preset, window)
         topics: dict[str, datetime] = {}  # each with its newest review
@@ -45,12 +46,11 @@ def reviews(preset: ReviewPreset) -> Model:
         often = len(found) >= preset.often
         completing = found[preset.often - 1] if often else found[0]
         ends = [completing.at + window, *(at + window for at in (*photos[-1:], *topics.values()))]
-        facts = {
-            "reviews.habit": "often" if often else "seldom",
-            "reviews.photos": len(photos),
-            "reviews.mood": mood,
-            "reviews.topics": tuple(sorted(topics)),
-        }
+        facts: dict[str, Any] = {"reviews.habit": "often" if often else "seldom", "reviews.mood": mood}
+        if photos:
+            facts["reviews.photos"] = len(photos)
+        if topics:
+            facts["reviews.topics"] = tuple(sorted(topics))
         return Modelled(facts, min(until, *ends), f"{len(found)} within {preset.days} days, {len(photos)} with photos")
 
     return Model("reviews", frozenset({REVIEWED, BOUGHT}), FIELDS, answer)
