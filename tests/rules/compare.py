@@ -1,6 +1,6 @@
 """The service's answers beside the oracle's: random rules about a shop's customers at random instants."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any, NamedTuple
@@ -11,14 +11,13 @@ from segmentation.domain.parse import Known, parse
 from segmentation.domain.person import Person
 from segmentation.domain.records import Record, Series, remember
 from segmentation.domain.rule import Rule
-from tests.rules import shapes
 from tests.rules.oracle import Oracle, Probe
-from tests.rules.shapes import Change, Shop, Tree
+from tests.rules.shapes import Change, Shop, Speaker, Tree
 
 AN_INSTANT = timedelta(microseconds=1)
 FOR_GOOD = timedelta(days=400)
 SHOP_ID = "shop"
-SEGMENTS = 4  # that random rules may ask about, each also about those before it
+SEGMENTS = 4
 
 Instant = tuple[str, datetime]  # a customer, and when it is asked about
 
@@ -71,19 +70,20 @@ class People:
         return Person(SHOP_ID, customer, self._zone, there, series, ends, lists)
 
 
-def compare(
-    shop: Shop, zone: str, trees: Iterable[Tree], probes: Sequence[Instant], segments: Mapping[str, Tree]
-) -> Figures:
-    """Every rule at every probe, and at the moments until which its answers are said to stay."""
+def compare(speaker: Speaker, zone: str, rules: int, instants: int) -> Figures:
+    """Random rules at random instants, and at the moments until which the answers are said to stay."""
+    shop, segments = speaker.shop, segments_of(speaker)
     people, oracle = People(shop, zone), Oracle(zone, SHOP_ID, segments)
     oracle.fill(shop)
     known = Known(frozenset(segments), frozenset(name for name, _ in shop.listed), ZoneInfo(zone))
     others: dict[str, Rule] = {}
     for name, tree in segments.items():
         others[name] = _rule(tree, known)
+    probes: list[Instant] = [speaker.probe() for _ in range(instants)]
     persons = [people.at(customer, at) for customer, at in probes]
     total = Figures()
-    for tree in trees:
+    for _ in range(rules):
+        tree = speaker.tree(tuple(segments))
         total += _compared(tree, _rule(tree, known), others, persons, probes, oracle)
     return total
 
@@ -136,11 +136,9 @@ def _compared(
     return Figures(1, len(answers), held, len(untils), turning, len(asked), tuple(differences))
 
 
-def random_shop(seed: int, customers: int, events: int) -> tuple[Shop, dict[str, Tree], Random]:
-    """A shop, the segments its rules may ask about, and the dice to go on with."""
-    dice = Random(seed)
-    shop = shapes.shop(dice, customers, events)
+def segments_of(speaker: Speaker) -> dict[str, Tree]:
+    """Some that rules may ask about, each also about those before it."""
     segments: dict[str, Tree] = {}
     for number in range(SEGMENTS):
-        segments[f"s{number}"] = shapes.tree(dice, tuple(segments), 2)
-    return shop, segments, dice
+        segments[f"s{number}"] = speaker.tree(tuple(segments), depth=2)
+    return segments

@@ -1,14 +1,16 @@
-"""Random rules, histories and instants, made from a seed.
+"""Random rules about a shop, and random shops, made from a seed.
 
-Times and lengths are multiples of half an hour, so that events lie exactly on the edges of windows again and again.
+Times and lengths of a random shop are multiples of half an hour, so that events lie exactly on the edges of windows
+again and again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, NamedTuple
 
 Tree = dict[str, Any]
+Fields = Mapping[str, Sequence[Any]]  # what each may hold
 
 START = datetime(2026, 2, 20, tzinfo=UTC)
 DAYS = 60  # summer time begins within them, in Berlin as in New York
@@ -22,10 +24,10 @@ CHANNELS = ("sms", "email")
 TIERS = ("ordinary", "silver", "gold")
 TAGS = ("vip", "office", "gift")
 LISTS = ("staff", "fair")
-LENGTHS = ("30m", "3h", "24h", "36h", "2d", "7d", "30d")
+LENGTHS = ("30m", "3h", "24h", "36h", "2d", "7d", "30d")  # from the shortest to the longest
 
 # What events of a kind are like: each field with what it may hold. None: sometimes it is not there.
-KINDS: dict[str, dict[str, Sequence[Any]]] = {
+KINDS: Mapping[str, Fields] = {
     "purchase": {
         "order": ("o1", "o2", "o3", "o4"),
         "amount": (0, 500, 9_900, 10_000, 30_001),
@@ -55,7 +57,7 @@ KINDS: dict[str, dict[str, Sequence[Any]]] = {
     "checkin": {},
 }
 # What is known of a person, which changes now and then.
-FACTS: dict[str, Sequence[Any]] = {
+FACTS: Fields = {
     "tier": (*TIERS, None),
     "points": (0, 100, 250, 1_000),
     "tags": ((), ("vip",), ("vip", "gift"), ("office",)),
@@ -78,6 +80,8 @@ class Event(NamedTuple):
     name: str
     at: datetime
     about: dict[str, Any]
+    heard: datetime | None = None  # when it became known; None: as it happened
+    gone: datetime | None = None  # when it was taken back, or became another; None: never
 
 
 class Change(NamedTuple):
@@ -98,144 +102,164 @@ class Shop(NamedTuple):
     listed: frozenset[tuple[str, str]]  # list, customer
 
 
-def shop(dice: Random, customers: int, most_events: int) -> Shop:
+def random_shop(dice: Random, customers: int, most_events: int) -> Shop:
     """Some customers of whom nothing is known, some with much."""
     names = [f"c{number}" for number in range(customers)]
-    events, changes = [], []
+    events: list[Event] = []
+    changes: list[Change] = []
     for name in names:
         for number in range(dice.choice((0, 2, most_events // 3, most_events))):
             kind = dice.choice(tuple(KINDS))
             about = {field: dice.choice(values) for field, values in KINDS[kind].items()}
             there = {field: value for field, value in about.items() if value is not None}
-            events.append(Event(name, kind, f"{kind}/{number}", moment(dice), there))
+            events.append(Event(name, kind, f"{kind}/{number}", _slot(dice), there))
         for fact, values in FACTS.items():
-            at_times = {moment(dice) for _ in range(dice.choice((0, 0, 0, 1, 3)))} | {START}
+            at_times = {_slot(dice) for _ in range(dice.choice((0, 0, 0, 1, 3)))} | {START}
             changes += [Change(name, fact, at, dice.choice(values)) for at in sorted(at_times)]
     listed = frozenset((each, name) for each in LISTS for name in names if dice.random() < 0.5)
     return Shop(names, events, changes, listed)
 
 
-def moment(dice: Random) -> datetime:
-    """Somewhere in the history."""
+def _slot(dice: Random) -> datetime:
     return START + dice.randrange(SLOTS) * SLOT
 
 
-def instant(dice: Random) -> datetime:
-    """When somebody asks: mostly just when something may have changed, or an instant before or after."""
-    off = dice.choice((0, 0, -1, 1, dice.randrange(10**9)))
-    return moment(dice) + timedelta(microseconds=off)
+class Speaker:
+    """Says random rules about a shop, in its own words: `kinds` and `facts` with what their fields may hold."""
 
+    def __init__(
+        self,
+        dice: Random,
+        shop: Shop,
+        kinds: Mapping[str, Fields] = KINDS,
+        facts: Fields = FACTS,
+        lengths: Sequence[str] = LENGTHS,
+    ) -> None:
+        self.dice, self.shop = dice, shop
+        self._kinds, self._facts, self._lengths = kinds, facts, lengths
+        self._lists = sorted({name for name, _ in shop.listed})
 
-def tree(dice: Random, segments: Sequence[str], depth: int = 3) -> Tree:
-    """A rule as it is written."""
-    if depth and dice.random() < 0.55:
-        inner = [tree(dice, segments, depth - 1) for _ in range(dice.randint(1, 3))]
-        return {dice.choice(("all", "any", "none")): inner}
-    asks = (_measure,) * 6 + (_then_not,) * 2 + (_fact,) * 3 + (_bucket, _listed) + (_in_segment,) * bool(segments)
-    return dice.choice(asks)(dice, segments)
+    def probe(self) -> tuple[str, datetime]:
+        """Somebody, and an instant: mostly just when something may have changed, or the smallest step beside it."""
+        off = self.dice.choice((0, 0, -1, 1, self.dice.randrange(10**9)))
+        return self.dice.choice(self.shop.customers), self.moment() + timedelta(microseconds=off)
 
+    def moment(self) -> datetime:
+        """That of an event, or so long after one."""
+        after = self.dice.choice((timedelta(), SLOT, timedelta(days=1), timedelta(days=7), timedelta(days=30)))
+        return self.dice.choice(self.shop.events).at + after
 
-def _measure(dice: Random, _: Sequence[str]) -> Tree:
-    function = dice.choice(("count", "count", "sum", "average", "distinct", "first", "last"))
-    kind = dice.choice(tuple(KINDS))
-    of = kind
-    if function in ("sum", "average", "distinct"):
-        numbers = function != "distinct"
-        fields = [name for name, holds in KINDS[kind].items() if not numbers or type(holds[0]) is int]
-        if not fields:
-            return _measure(dice, _)
-        of = f"{kind}.{dice.choice(fields)}"
-    asked: Tree = {function: of, **_window(dice), **_where(dice, kind)}
-    if function in ("first", "last"):
-        if dice.random() < 0.7:
-            return asked | {"op": dice.choice(("older_than", "younger_than")), "value": dice.choice(LENGTHS)}
-        if dice.random() < 0.5:
+    def tree(self, segments: Sequence[str] = (), depth: int = 3) -> Tree:
+        """A rule as it is written."""
+        dice = self.dice
+        if depth and dice.random() < 0.55:
+            inner = [self.tree(segments, depth - 1) for _ in range(dice.randint(1, 3))]
+            return {dice.choice(("all", "any", "none")): inner}
+        asks = [self._measure] * 6 + [self._then_not] * 2 + [self._fact] * (3 * bool(self._facts)) + [self._bucket]
+        if segments and dice.random() < 0.1:
+            return {"segment": dice.choice(segments)}
+        if self._lists and dice.random() < 0.1:
+            return {"list": dice.choice(self._lists)}
+        return dice.choice(asks)()
+
+    def _measure(self) -> Tree:
+        dice = self.dice
+        function = dice.choice(("count", "count", "sum", "average", "distinct", "first", "last"))
+        kind = dice.choice(tuple(self._kinds))
+        of, holds = kind, [0, 1, 2, 3, 4]
+        if function in ("sum", "average", "distinct"):
+            numbers = function != "distinct"
+            fields = [name for name, each in self._kinds[kind].items() if not numbers or _a_number(each)]
+            if not fields:
+                return self._measure()
+            field = dice.choice(fields)
+            of = f"{kind}.{field}"
+            if numbers:
+                holds = [each for each in self._kinds[kind][field] if each is not None]
+                holds += [2 * each + 1 for each in holds]
+        asked: Tree = {function: of, **self._window(), **self._where(kind)}
+        if function in ("first", "last"):
+            if dice.random() < 0.7:
+                return asked | {"op": dice.choice(("older_than", "younger_than")), "value": dice.choice(self._lengths)}
+            if dice.random() < 0.5:
+                return asked | {"op": "exists", "value": dice.random() < 0.5}
+            return asked | {"op": dice.choice(("lt", "lte", "gt", "gte", "eq")), "value": self.moment().isoformat()}
+        if function == "average" and dice.random() < 0.2:
             return asked | {"op": "exists", "value": dice.random() < 0.5}
-        return asked | {"op": dice.choice(("lt", "lte", "gt", "gte", "eq")), "value": moment(dice).isoformat()}
-    if function == "average" and dice.random() < 0.2:
-        return asked | {"op": "exists", "value": dice.random() < 0.5}
-    near = dice.randint(0, 4) if function in ("count", "distinct") else dice.choice((0, 1, 3, 500, 9_900, 15_000))
-    if dice.random() < 0.15:
-        return asked | {"op": dice.choice(("in", "not_in")), "value": [near, near + 2]}
-    return asked | {"op": dice.choice(("eq", "ne", "lt", "lte", "gt", "gte")), "value": near}
+        if dice.random() < 0.15:
+            return asked | {"op": dice.choice(("in", "not_in")), "value": [dice.choice(holds), dice.choice(holds)]}
+        return asked | {"op": dice.choice(("eq", "ne", "lt", "lte", "gt", "gte")), "value": dice.choice(holds)}
 
-
-def _window(dice: Random) -> Tree:
-    since, until = sorted((moment(dice), moment(dice) + SLOT))
-    return dice.choice(
-        (
-            {},
-            {"over": dice.choice(LENGTHS)},
-            {"over": dice.choice(LENGTHS)},
-            {"over": {"since": since.isoformat()}},
-            {"over": {"since": since.date().isoformat()}},
-            {"over": {"between": [since.isoformat(), until.isoformat()]}},
-            {"over": {"calendar": dice.choice(("day", "week", "month"))}},
+    def _window(self) -> Tree:
+        since, until = sorted((self.moment(), self.moment() + SLOT))
+        if since == until:
+            return {}
+        return self.dice.choice(
+            (
+                {},
+                {"over": self.dice.choice(self._lengths)},
+                {"over": self.dice.choice(self._lengths)},
+                {"over": {"since": since.isoformat()}},
+                {"over": {"since": since.date().isoformat()}},
+                {"over": {"between": [since.isoformat(), until.isoformat()]}},
+                {"over": {"calendar": self.dice.choice(("day", "week", "month"))}},
+            )
         )
-    )
 
+    def _where(self, kind: str) -> Tree:
+        fields = self._kinds[kind]
+        if not fields or self.dice.random() < 0.6:
+            return {}
+        if self.dice.random() < 0.3:
+            inner = [self._comparison(fields) for _ in range(self.dice.randint(1, 3))]
+            return {"where": {self.dice.choice(("all", "any", "none")): inner}}
+        return {"where": self._comparison(fields)}
 
-def _where(dice: Random, kind: str) -> Tree:
-    if not KINDS[kind] or dice.random() < 0.6:
-        return {}
-    if dice.random() < 0.3:
-        inner = [_comparison(dice, KINDS[kind]) for _ in range(dice.randint(1, 3))]
-        return {"where": {dice.choice(("all", "any", "none")): inner}}
-    return {"where": _comparison(dice, KINDS[kind])}
-
-
-def _comparison(dice: Random, fields: dict[str, Sequence[Any]]) -> Tree:
-    field = dice.choice(tuple(fields))
-    value = dice.choice([each for each in fields[field] if each is not None])
-    if dice.random() < 0.15:
-        return {"field": field, "op": "exists", "value": dice.random() < 0.5}
-    if isinstance(value, tuple):
-        flat = [one for many in fields[field] for one in many or ()]
-        return {"field": field, "op": "contains", "value": dice.choice(flat)}
-    if isinstance(value, bool):
-        return {"field": field, "op": dice.choice(("eq", "ne")), "value": value}
-    if isinstance(value, int):
-        return {"field": field, "op": dice.choice(("eq", "ne", "lt", "lte", "gt", "gte")), "value": value}
-    if isinstance(value, datetime):
-        if dice.random() < 0.6:
-            op = dice.choice(("older_than", "younger_than"))
-            return {"field": field, "op": op, "value": dice.choice(LENGTHS)}
-        return {"field": field, "op": dice.choice(("lt", "gte")), "value": value.isoformat()}
-    other = dice.choice([each for each in fields[field] if each is not None])
-    return dice.choice(
-        (
-            {"field": field, "op": dice.choice(("eq", "ne")), "value": value},
-            {"field": field, "op": dice.choice(("in", "not_in")), "value": sorted({value, other})},
-            {"field": field, "op": "starts_with", "value": value[:1]},
+    def _comparison(self, fields: Fields) -> Tree:
+        dice = self.dice
+        field = dice.choice(tuple(fields))
+        values = [each for each in fields[field] if each is not None]
+        value = dice.choice(values)
+        if dice.random() < 0.15:
+            return {"field": field, "op": "exists", "value": dice.random() < 0.5}
+        if isinstance(value, tuple):
+            return {"field": field, "op": "contains", "value": dice.choice([one for many in values for one in many])}
+        if isinstance(value, bool):
+            return {"field": field, "op": dice.choice(("eq", "ne")), "value": value}
+        if isinstance(value, int):
+            return {"field": field, "op": dice.choice(("eq", "ne", "lt", "lte", "gt", "gte")), "value": value}
+        if isinstance(value, datetime):
+            if dice.random() < 0.6:
+                op = dice.choice(("older_than", "younger_than"))
+                return {"field": field, "op": op, "value": dice.choice(self._lengths)}
+            return {"field": field, "op": dice.choice(("lt", "gte")), "value": value.isoformat()}
+        return dice.choice(
+            (
+                {"field": field, "op": dice.choice(("eq", "ne")), "value": value},
+                {"field": field, "op": dice.choice(("in", "not_in")), "value": sorted({value, dice.choice(values)})},
+                {"field": field, "op": "starts_with", "value": value[:1]},
+            )
         )
-    )
+
+    def _then_not(self) -> Tree:
+        dice, lengths = self.dice, self._lengths
+        first, then = dice.choice(tuple(self._kinds)), dice.choice(tuple(self._kinds))
+        window, number = self._window(), dice.randrange(len(lengths) - 1)
+        if isinstance(window.get("over"), str):  # which must be longer than the time allowed
+            window = {"over": dice.choice(lengths[number + 1 :])}
+        same = {"same": "order"} if {first, then} <= {"purchase", "order.placed"} and dice.random() < 0.5 else {}
+        begun: Tree = {"of": first, **window, **self._where(first)}
+        followed: Tree = {"of": then, **self._where(then)}
+        return {"then_not": {"first": begun, "not": followed, "within": lengths[number]} | same}
+
+    def _fact(self) -> Tree:
+        return self._comparison(self._facts)
+
+    def _bucket(self) -> Tree:
+        low = self.dice.randint(0, 60)
+        salt = self.dice.choice(("a", "spring"))
+        return {"bucket": {"salt": salt, "from": low, "to": self.dice.randint(low + 1, 100)}}
 
 
-def _then_not(dice: Random, _: Sequence[str]) -> Tree:
-    first, then = dice.choice(tuple(KINDS)), dice.choice(tuple(KINDS))
-    within = dice.choice(LENGTHS[:-1])
-    window = _window(dice)
-    while isinstance(window.get("over"), str) and LENGTHS.index(window["over"]) <= LENGTHS.index("2d"):
-        window, within = _window(dice), dice.choice(("30m", "3h", "24h"))
-    while isinstance(window.get("over"), str) and LENGTHS.index(window["over"]) <= LENGTHS.index(within):
-        within = dice.choice(LENGTHS)
-    same = {} if dice.random() < 0.5 or not {first, then} <= {"purchase", "order.placed"} else {"same": "order"}
-    said: Tree = {"first": {"of": first, **window, **_where(dice, first)}, "not": {"of": then, **_where(dice, then)}}
-    return {"then_not": said | {"within": within} | same}
-
-
-def _fact(dice: Random, _: Sequence[str]) -> Tree:
-    return _comparison(dice, FACTS)
-
-
-def _bucket(dice: Random, _: Sequence[str]) -> Tree:
-    low = dice.randint(0, 60)
-    return {"bucket": {"salt": dice.choice(("a", "spring")), "from": low, "to": dice.randint(low + 1, 100)}}
-
-
-def _listed(dice: Random, _: Sequence[str]) -> Tree:
-    return {"list": dice.choice(LISTS)}
-
-
-def _in_segment(dice: Random, segments: Sequence[str]) -> Tree:
-    return {"segment": dice.choice(segments)}
+def _a_number(values: Sequence[Any]) -> bool:
+    return type(values[0]) is int

@@ -14,6 +14,8 @@ from common.service import Service
 from common.shops import Shop
 from segmentation import presets, segment_presets
 from segmentation.api import router
+from segmentation.counting import Counting
+from segmentation.deciding_time import measured
 from segmentation.domain.decide import decider
 from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.state import Profile
@@ -59,9 +61,10 @@ async def open_service(house: House) -> AsyncIterator[Part]:
         rulebooks = Rulebooks(pool, books)
         await rulebooks.load(house.clock.now())
         editing = Editing(pool, books, house.clock)
-        routes = router(pool, house.shops)
+        routes = router(pool, house.shops, rulebooks, house.clock)
         for each in own_routes(pool, house.shops, rulebooks, editing, house.clock):
             routes.include_router(each)
-        part = house.part(service(rulebooks), pool, routes)
-        backfill = Backfill(pool, house.settings, house.bell)
-        yield replace(part, loops=(*part.loops, rulebooks.run, backfill.run))
+        this = service(rulebooks)
+        part = house.part(replace(this, decide=measured(this.decide)), pool, routes)
+        backfill, counting = Backfill(pool, house.settings, house.bell), Counting(pool, house.clock)
+        yield replace(part, loops=(*part.loops, rulebooks.run, backfill.run, counting.run))

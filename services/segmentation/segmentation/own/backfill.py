@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import structlog
 
+from common.beside import repeat
 from common.bus.bell import Bell
 from common.contracts.envelope import Data, Event
 from common.contracts.segmentation import ListChanged, SegmentRecheck
@@ -21,7 +22,6 @@ from common.db.engine import Connection
 from common.ids import PARTITIONS, derived_id
 from common.settings import Settings
 from common.telemetry import metrics
-from segmentation.beside import repeat
 from segmentation.own import jobs, lists
 from segmentation.own.jobs import Job, Known
 

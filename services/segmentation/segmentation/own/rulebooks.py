@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 import asyncpg
 import structlog
 
+from common.beside import repeat
 from common.db.engine import Connection
-from segmentation.beside import repeat
 from segmentation.domain.model import Model
 from segmentation.domain.rulebook import Rulebook
 from segmentation.own import jobs, store
