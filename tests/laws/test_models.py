@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from common.decision import AN_INSTANT
 from segmentation.domain.model import Model
 from segmentation.domain.models.product_cycle import Cycles, product_cycle
-from segmentation.domain.models.rfm import SCORES, Named, groups_of, rfm
+from segmentation.domain.models.rfm import SCORES, Named, Plan, groups_of, rfm
 from segmentation.domain.models.rfm_fixed import FixedBounds, rfm_fixed
 from segmentation.domain.models.stage import Stages, stage
 from segmentation.domain.models.value_grade import Grades, value_grade
@@ -36,7 +36,7 @@ SCALE = Scale(
     money=(Fraction(50), Fraction(501, 5), Fraction(200), Fraction(400)),
 )
 MODELS: tuple[Model, ...] = (
-    rfm(SCALE, GROUPS),
+    rfm(Plan(GROUPS, (), 5), SCALE),
     rfm_fixed(FixedBounds((3 * DAY, 10 * DAY, 20 * DAY), (2, 3), 100, 300)),
     value_grade(Grades(12 * DAY, 100, 300)),
     stage(Stages(growth_from=2, mature_from=4, mature_after=15 * DAY, decline_after=18 * DAY)),

@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from segmentation.domain.models.product_cycle import Cycles
-from segmentation.domain.models.rfm import SCORES, Groups, Named, groups_of
+from segmentation.domain.models.rfm import SCORES, Named, Plan, groups_of
 from segmentation.domain.models.rfm_fixed import FixedBounds
 from segmentation.domain.models.stage import Stages
 from segmentation.domain.models.value_grade import Grades
@@ -112,13 +112,13 @@ class Rfm(Section):
             raise ValueError(f"nobody can be in {', '.join(nobody)}: groups before hold all of it")
         return groups
 
-    def cells(self) -> Groups:
-        """The group of each recency and frequency."""
-        return groups_of([Named(one.group, tuple(one.r), tuple(one.f)) for one in self.groups])
-
-    def times(self) -> tuple[time, ...]:
-        """When the scale is published, by the shop's clock."""
-        return tuple(sorted({time.fromisoformat(text) for text in self.publish_at}))
+    def plan(self) -> Plan:
+        """What the model is made of."""
+        return Plan(
+            groups=groups_of([Named(one.group, tuple(one.r), tuple(one.f)) for one in self.groups]),
+            times=tuple(sorted({time.fromisoformat(text) for text in self.publish_at})),
+            from_customers=self.from_customers,
+        )
 
 
 class _Spent(Section):

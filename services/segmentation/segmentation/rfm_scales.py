@@ -62,21 +62,24 @@ ORDER BY low, fifths
 
 # Primary key, backwards.
 NEWEST = """
-SELECT due_at, published_at, customers, days, orders, orders_from, money
+SELECT due_at, published_at, revision, customers, days, orders, orders_from, money
 FROM rfm_scales WHERE shop_id = $1 ORDER BY due_at DESC LIMIT 1
 """
-# Whoever is second waits for the first, and adds nothing.
 ADD = """
-INSERT INTO rfm_scales (shop_id, due_at, published_at, customers, days, orders, orders_from, money)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING true
+INSERT INTO rfm_scales (shop_id, due_at, published_at, revision, customers, days, orders, orders_from, money)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
+# Of several processes one makes the scale, and the others find it made. Takes no transaction id: while the buyers are
+# sorted nobody's outbox has to wait for us.
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('rfm_scales:' || $1, 0))"
 
 
 class Published(Struct, frozen=True):
-    """A scale, when it was to be and was made, and of how many customers."""
+    """A scale, when it was to be and was made, and of how many buyers."""
 
     due_at: datetime
     published_at: datetime
+    revision: int  # of the shop's rulebook, at which the scale came to be as it is
     customers: int
     scale: Scale
 
@@ -123,24 +126,29 @@ async def newest(connection: Connection, shop_id: str) -> Published | None:
         orders=tuple(map(Bound, row["orders"], row["orders_from"])),
         money=tuple(map(Fraction, row["money"])),
     )
-    return Published(row["due_at"], row["published_at"], row["customers"], scale)
+    return Published(row["due_at"], row["published_at"], row["revision"], row["customers"], scale)
 
 
-async def add(connection: Connection, shop_id: str, published: Published) -> bool:
-    """Whether it was the first of that due time."""
+async def lock(connection: Connection, shop_id: str) -> None:
+    """Waits until nobody else makes a scale for the shop; until the end of the transaction nobody does."""
+    await connection.execute(LOCK, shop_id)
+
+
+async def add(connection: Connection, shop_id: str, published: Published) -> None:
+    """One more, under the lock, of a due time that has none."""
     scale = published.scale
-    added: bool | None = await connection.fetchval(
+    await connection.execute(
         ADD,
         shop_id,
         published.due_at,
         published.published_at,
+        published.revision,
         published.customers,
         list(map(_decimal, scale.days)),
         [bound.orders for bound in scale.orders],
         [bound.customer_id for bound in scale.orders],
         list(map(_decimal, scale.money)),
     )
-    return bool(added)
 
 
 def _decimal(bound: Fraction) -> Decimal:

@@ -1,14 +1,14 @@
 """RFM by quintiles: scores of 1 to 5 against the shop's other customers, and the named group that everybody knows."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, time
 
 from msgspec import Struct
 
 from segmentation.domain.model import Model, Modelled
 from segmentation.domain.models.bought import PURCHASE, bought
 from segmentation.domain.person import Person
-from segmentation.domain.rfm import FIFTHS, Purchaser, Scale, score
+from segmentation.domain.rfm import DAY, FIFTHS, Purchaser, Scale, score
 
 NAME = "rfm"
 SCORES = range(1, FIFTHS + 1)
@@ -29,18 +29,41 @@ def groups_of(named: Sequence[Named]) -> Groups:
     return {(r, f): one.group for one in reversed(named) for r in one.r for f in one.f}
 
 
-def rfm(scale: Scale | None, groups: Groups) -> Model:
-    """The model by the scale that was published last; before the first, and of who never bought, nothing is known."""
+class Plan(Struct, frozen=True):
+    """A shop's: the groups, and when new scales are published."""
+
+    groups: Groups
+    times: tuple[time, ...]  # of the day, by the shop's clock
+    from_customers: int  # buyers; of fewer no scale is made
+
+
+class RfmModel(Model, frozen=True, kw_only=True):
+    """The model, and the plan that it is made anew by with every scale."""
+
+    plan: Plan
+
+
+def rfm(plan: Plan, scale: Scale | None = None, revision: int = 0) -> RfmModel:
+    """The model by the scale that was published last, at that revision of the shop's rulebook. Before the first, and of
+    who never bought, nothing is known."""
 
     def answer(person: Person, at: datetime) -> Modelled:
         of = purchaser(person)
         if of is None or scale is None:
             return Modelled({})
         scores = score(of, at, scale)
-        facts = {"rfm.r": scores.r, "rfm.f": scores.f, "rfm.m": scores.m, "rfm.group": groups[scores.r, scores.f]}
-        return Modelled(facts, scores.until, f"last bought {of.last_at:%Y-%m-%d}, {of.orders} purchases")
+        group = plan.groups[scores.r, scores.f]
+        facts = {"rfm.r": scores.r, "rfm.f": scores.f, "rfm.m": scores.m, "rfm.group": group}
+        return Modelled(facts, scores.until, f"{(at - of.last_at) // DAY} days since the last purchase")
 
-    return Model(NAME, frozenset({PURCHASE}), ("rfm.r", "rfm.f", "rfm.m", "rfm.group"), answer)
+    return RfmModel(
+        name=NAME,
+        reads=frozenset({PURCHASE}),
+        fields=("rfm.r", "rfm.f", "rfm.m", "rfm.group"),
+        answer=answer,
+        revision=revision,
+        plan=plan,
+    )
 
 
 def purchaser(person: Person) -> Purchaser | None:
