@@ -57,6 +57,8 @@ def _decide(before: Profile | None, known: Profile, occasion: Occasion, book: Ru
             return _forget(known, occasion)
         case SegmentRecheck() | ListChanged() if known.closed:
             return Decision(known)
+        case SegmentRecheck() | ListChanged() if before and what.at is not None and occasion.at < what.at:
+            return _later(known, what, what.at, occasion, book)
         case CustomerSplit(out_of):
             # In no segment until now, so its place is told like a new face's.
             fresh = replace(known, closed=False, answers={}, places={}, revision=NOT_ASKED)
@@ -81,6 +83,17 @@ def _decide(before: Profile | None, known: Profile, occasion: Occasion, book: Ru
         if not timers or timers[0].due > occasion.at:
             return Decision(profile, (), timers)  # it concerns nobody
     return _ask(before, profile, touched, occasion, book)
+
+
+def _later(
+    profile: Profile, what: SegmentRecheck | ListChanged, at: datetime, occasion: Occasion, book: Rulebook
+) -> Decision[Profile]:
+    """A timer for the time of the edit asks what was edited: it goes off once all news up to then is decided."""
+    if isinstance(what, ListChanged):
+        profile, _ = evolve(profile, occasion, book.currency)
+    elif profile.revision >= what.revision:
+        return Decision(profile, (), _timers(profile))
+    return Decision(replace(profile, revision=min(profile.revision, what.revision - 1)), (), _timers(profile, at))
 
 
 def _ask(
