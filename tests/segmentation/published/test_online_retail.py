@@ -3,6 +3,8 @@
 import csv
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -14,19 +16,22 @@ from tests.segmentation.published.lived import Lives, book, by_customer, by_scal
 AT = datetime(2011, 12, 11, tzinfo=UTC)  # in winter, so that it is midnight in London too
 DAY = timedelta(days=1)
 CUSTOMERS = 4_339
-PENCE = 100
+THOUSANDTHS = 1_000
 AS_PUBLISHED = {"at_Risk": "at_risk", "cant_loose": "cant_lose"}  # the others are called as with us
 # Champions' money: the published table was made of a sheet that has one row more (6857.964); of this file it is:
 OTHER_CELL = ("champions", "monetary_mean", 6857.935)
-# Some prices are tenths of a penny; we count an order in pence. No mean moves by more than this, in pounds.
-ROUNDING = 0.005
+HALF_A_UNIT = 0.00051  # of the last place published
 WITHOUT_LOST = {"    - {group: lost, r: [1], f: [1]}\n": ""}
 
 
 @pytest.mark.timeout(180)
-def test_forty_cells() -> None:
-    of = book("s", "GBP", "Europe/London", edit=WITHOUT_LOST)
-    histories = by_customer(mapped(file_of("online_retail", "online_retail.csv"), "online_retail", "s"))
+def test_forty_cells(tmp_path: Path) -> None:
+    """Some prices are tenths of a penny, so the amounts are read as of a currency that has thousandths."""
+    text = (files("regulars") / "mappings" / "online_retail.yaml").read_text("utf-8")
+    mapping = tmp_path / "thousandths.yaml"
+    mapping.write_text(text.replace("currency: GBP", "currency: KWD"))
+    of = book("s", "KWD", "Europe/London", edit=WITHOUT_LOST)
+    histories = by_customer(mapped(file_of("online_retail", "online_retail.csv"), str(mapping), "s"))
     lives = Lives(of, histories)
     profiles = {name: lives.at(name, AT) for name in histories}
     people = {name: lives.person(name, profile) for name, profile in profiles.items()}
@@ -46,14 +51,13 @@ def test_forty_cells() -> None:
             means = {
                 "recency_mean": sum((AT - each.last_at) // DAY for each in groups[name]) / size,
                 "frequency_mean": sum(each.orders for each in groups[name]) / size,
-                "monetary_mean": sum(each.amount_minor for each in groups[name]) / size / PENCE,
+                "monetary_mean": sum(each.amount_minor for each in groups[name]) / size / THOUSANDTHS,
                 "count": float(size),
             }
             for cell, found in means.items():
                 if (name, cell) == OTHER_CELL[:2]:
-                    assert found == pytest.approx(OTHER_CELL[2], abs=ROUNDING)
+                    assert found == pytest.approx(OTHER_CELL[2], abs=HALF_A_UNIT)
                     continue
-                tolerance = ROUNDING if cell == "monetary_mean" else 0.00051
-                assert found == pytest.approx(float(row[cell]), abs=tolerance), (name, cell)
+                assert found == pytest.approx(float(row[cell]), abs=HALF_A_UNIT), (name, cell)
                 exact += 1
     assert exact == 39
