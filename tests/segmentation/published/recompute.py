@@ -1,8 +1,8 @@
 """What the models must say, as set queries over a shop's raw files. Shares no code with the service.
 
 A shop is a table `bought` of its purchases: customer, id, bought_at, gone (when it was cancelled, if it was), amount
-in minor units, categories. `asked` holds the customers with the instants that they are asked about; times are UTC without a
-zone, so that an interval of days is always whole times 24 hours.
+in minor units, categories. `asked` holds the customers with the instants that they are asked about; times are UTC
+without a zone, so that an interval of days is always whole times 24 hours.
 """
 
 from collections.abc import Collection, Mapping
@@ -84,7 +84,8 @@ MODELS = f"""
         SELECT customer, now, category, max(bought_at) AS last_at,
             coalesce(cycle.days, $cycle_days) AS days
         FROM (SELECT customer, now, bought_at,
-            unnest(CASE len(categories) WHEN 0 THEN [''] ELSE categories END) AS category FROM purchases WHERE id IS NOT NULL)
+            unnest(CASE len(categories) WHEN 0 THEN [''] ELSE categories END) AS category
+            FROM purchases WHERE id IS NOT NULL)
         LEFT JOIN cycle USING (category) GROUP BY customer, now, category, days
     ), states AS (
         SELECT customer, now, list(DISTINCT CASE
@@ -197,6 +198,21 @@ class Shop:
             [texts, utc],
         )
 
+    def called(self, names: Mapping[str, str]) -> None:
+        """From now on customers are called otherwise; who has no name here is left out."""
+        self._db.execute(
+            "CREATE TABLE names AS SELECT unnest($1::VARCHAR[]) AS customer, unnest($2::VARCHAR[]) AS name",
+            [list(names), list(names.values())],
+        )
+        self._db.execute("DELETE FROM bought WHERE customer NOT IN (SELECT customer FROM names)")
+        self._db.execute("UPDATE bought SET customer = name FROM names WHERE names.customer = bought.customer")
+
+    def customers(self) -> list[str]:
+        """Whoever bought anything, be it cancelled later."""
+        return [
+            customer for (customer,) in self._db.execute("SELECT DISTINCT customer FROM bought ORDER BY 1").fetchall()
+        ]
+
     def lasts(self, days: Mapping[str, int]) -> None:
         """How long goods of some categories last."""
         self._db.execute("DELETE FROM cycle")
@@ -221,8 +237,7 @@ class Shop:
 
     def edges(self, at: datetime) -> Edges:
         """Those that part all customers of an instant into fifths."""
-        everybody = self._db.execute("SELECT DISTINCT customer FROM bought").fetchall()
-        self._ask([(customer, at) for (customer,) in everybody])
+        self._ask([(customer, at) for customer in self.customers()])
         found = self._db.execute(EDGES, {"grade_days": 1}).fetchone()
         assert found is not None
         days, money, orders = found

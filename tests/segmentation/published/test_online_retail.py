@@ -11,7 +11,8 @@ import pytest
 from segmentation.domain.models.rfm import RfmModel
 from segmentation.domain.rfm import Purchaser, quintiles
 from tests.segmentation.published.files import file_of
-from tests.segmentation.published.lived import Lives, book, by_customer, by_scale, mapped, purchasers
+from tests.segmentation.published.lived import Lives, book, by_customer, by_scale, purchasers
+from tests.segmentation.published.shops import online_retail
 
 AT = datetime(2011, 12, 11, tzinfo=UTC)  # in winter, so that it is midnight in London too
 DAY = timedelta(days=1)
@@ -31,7 +32,7 @@ def test_forty_cells(tmp_path: Path) -> None:
     mapping = tmp_path / "thousandths.yaml"
     mapping.write_text(text.replace("currency: GBP", "currency: KWD"))
     of = book("s", "KWD", "Europe/London", edit=WITHOUT_LOST)
-    histories = by_customer(mapped(file_of("online_retail", "online_retail.csv"), str(mapping), "s"))
+    histories = by_customer(online_retail(tmp_path, str(mapping)))
     lives = Lives(of, histories)
     profiles = {name: lives.at(name, AT) for name in histories}
     people = {name: lives.person(name, profile) for name, profile in profiles.items()}
