@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from common.contracts.envelope import Data, Time
 from common.ids import Id
@@ -15,6 +15,12 @@ Channel = Literal["sms", "email", "in_app", "social"]
 Purpose = Literal["transactional", "marketing"]
 ReviewTopic = Literal["service", "product", "package", "logistics", "price", "other"]
 MAX_ITEMS = 500
+MAX_ATTRIBUTES = 50  # told by one event; of tags too
+# Of a shop's own, or a class that ingest made; rules ask for it as `attributes.<name>`.
+Name = Annotated[str, Meta(pattern=r"^[^\s.\x00-\x1f\x7f]{1,40}$")]
+Attributes = Annotated[dict[Name, Label | None], Meta(max_length=MAX_ATTRIBUTES)]
+Tag = Annotated[str, Meta(min_length=1, max_length=64)]
+Tags = Annotated[tuple[Tag, ...], Meta(max_length=MAX_ATTRIBUTES)]
 
 
 class Item(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -147,15 +153,21 @@ class CustomerRegistered(Data, frozen=True):
     locale: Literal["zh-CN", "en"] | None = None
     country: Label | None = None
     city: Label | None = None
+    attributes: Attributes = field(default_factory=dict)  # null takes one away
+    tags_added: Tags = ()
+    tags_removed: Tags = ()
 
 
 class CustomerUpdated(Data, frozen=True):
-    """Coarse facts about a person changed; a field that is absent keeps its value."""
+    """Coarse facts about a person changed; what is absent keeps its value, of `attributes` each name by itself."""
 
     TYPE: ClassVar[str] = "customer.updated"
     locale: Literal["zh-CN", "en"] | None = None
     country: Label | None = None
     city: Label | None = None
+    attributes: Attributes = field(default_factory=dict)  # null takes one away
+    tags_added: Tags = ()
+    tags_removed: Tags = ()
 
 
 class CustomerMerged(Data, frozen=True):

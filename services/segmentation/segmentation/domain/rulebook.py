@@ -1,0 +1,72 @@
+"""What a shop's customers are told apart by: its models in their order, and its segments, found by what they read."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from segmentation.domain.model import Model
+from segmentation.domain.rule import Bucket, Group, Rule, Segment
+
+
+class Rulebook(msgspec.Struct, frozen=True, dict=True):
+    """One shop's. `segments` stand in an order in which nobody asks about a later one. `revision` rises with every
+    edit of the shop's own segments and of what its models go by, and each of them holds the one that it was last
+    edited at. `edition` is another for other presets: everybody is asked everything by them, as they are next met."""
+
+    shop_id: str
+    zone: ZoneInfo
+    currency: str
+    models: tuple[Model, ...] = ()
+    segments: tuple[Segment, ...] = ()
+    revision: int = 0
+    edition: str = ""
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Segment]:
+        """The segments by their names."""
+        return {each.segment: each for each in self.segments}
+
+    @cached_property
+    def by_reads(self) -> Mapping[str, tuple[int, ...]]:
+        """Places in `segments` by what is read there: a kind of events, a fact, a segment (`segment:<name>`)."""
+        found: dict[str, list[int]] = {}
+        for number, segment in enumerate(self.segments):
+            for name in segment.reads:
+                found.setdefault(name, []).append(number)
+        return {name: tuple(numbers) for name, numbers in found.items()}
+
+    @cached_property
+    def model_of(self) -> Mapping[str, str]:
+        """The name of the model that says a fact."""
+        return {field: model.name for model in self.models for field in model.fields}
+
+    @cached_property
+    def numbers(self) -> Mapping[str, int]:
+        """Where each segment stands in `segments`."""
+        return {each.segment: number for number, each in enumerate(self.segments)}
+
+    @cached_property
+    def drawn(self) -> tuple[int, ...]:
+        """Where segments stand that ask for a lot, and so have an answer of their own for everybody."""
+        return tuple(number for number, each in enumerate(self.segments) if _draws(each.rule))
+
+    @cached_property
+    def heard(self) -> frozenset[str]:
+        """Everything that any model or segment reads."""
+        return frozenset(self.by_reads).union(*(model.reads for model in self.models))
+
+    def touched(self, names: Iterable[str]) -> Iterator[int]:
+        """Where segments stand that read any of these; one may come twice."""
+        by_reads = self.by_reads
+        for name in names:
+            yield from by_reads.get(name, ())
+
+    def edited_after(self, revision: int) -> tuple[Segment, ...]:
+        """Those that a profile of that revision was never asked about as they are now."""
+        return tuple(each for each in self.segments if each.revision > revision) if revision < self.revision else ()
+
+
+def _draws(rule: Rule) -> bool:
+    return isinstance(rule, Bucket) or (isinstance(rule, Group) and any(_draws(part) for part in rule.parts))
