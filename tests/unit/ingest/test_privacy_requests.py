@@ -16,6 +16,7 @@ from ingest.connectors.known import CONNECTORS
 from ingest.connectors.port import Delivery
 from ingest.deliveries import Raw
 from ingest.domain.accept import Accepted, Identity
+from ingest.classes.telling import Classes
 from ingest.domain.review_topics import NO_KEYWORDS
 from ingest.flusher import Flusher
 from ingest.health import Health
@@ -81,6 +82,7 @@ def hooks(written: Written, privacy: Asked) -> Hooks:
         limits,
         cast(Privacy, privacy),
         keeps_raw=False,
+        classes=Classes.of(shops),
     )
 
 
