@@ -12,11 +12,11 @@ from common.clock import FrozenClock
 from common.settings import Settings
 from common.shops import Shop
 from common.web.limits import Limits
+from ingest.classes.telling import Classes
 from ingest.connectors.known import CONNECTORS
 from ingest.connectors.port import Delivery
 from ingest.deliveries import Raw
 from ingest.domain.accept import Accepted, Identity
-from ingest.classes.telling import Classes
 from ingest.domain.review_topics import NO_KEYWORDS
 from ingest.flusher import Flusher
 from ingest.health import Health

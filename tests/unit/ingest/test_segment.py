@@ -268,7 +268,7 @@ def test_traits_that_travel_are_those_that_are_listed() -> None:
         "gender": "13800138000",
     }
     travelling = {"plan", "size", "vip", "skin_type", "gender", "colour"}
-    message = {
+    message: dict[str, Any] = {
         "type": "identify",
         "messageId": "m1",
         "userId": "u1",

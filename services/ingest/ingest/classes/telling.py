@@ -15,7 +15,9 @@ from ingest.classes.tables import load, seats
 from ingest.domain import classes
 from ingest.domain.accept import Accepted, Identity
 from ingest.domain.classes import Seat, Tables
+from ingest.domain.identity import CONTACTS, Rules, normal
 from ingest.domain.linking import ORDER
+from ingest.people import rules as identity_rules
 
 OF_CUSTOMERS = (ingest.CustomerRegistered, ingest.CustomerUpdated)
 OfCustomer = ingest.CustomerRegistered | ingest.CustomerUpdated
@@ -26,15 +28,15 @@ Whose = tuple[str, str, frozenset[Identity]]  # shop, the sender's id, other nam
 class Classes:
     """The classes of all shops."""
 
-    def __init__(self, tables: Tables, shops: Mapping[str, Seat]) -> None:
-        self._tables, self._shops = tables, shops
+    def __init__(self, tables: Tables, rules: Rules, shops: Mapping[str, Seat]) -> None:
+        self._tables, self._rules, self._shops = tables, rules, shops
         self.traits = tables.traits
 
     @classmethod
     def of(cls, shops: Shops) -> Self:
         """By the tables of this installation; raises BadPresets."""
         tables = load()
-        return cls(tables, seats(shops, tables))
+        return cls(tables, identity_rules.load(), seats(shops, tables))
 
     def told(self, accepted: Sequence[Accepted]) -> list[Accepted]:
         """The events with what classes they bring. What several events of these bring of one person, as all those of
@@ -48,7 +50,7 @@ class Classes:
                 told.append(_with(each, data, found) if found else each)
             else:
                 told.append(each)
-                if found.items() - known[_whose(each)].items():
+                if found.items() - known[_whose(each)].items() and self._is_named(each):
                     told.append(_beside(each, found))
             if found:
                 known[_whose(each)] |= found
@@ -63,6 +65,14 @@ class Classes:
         else:
             return {}
         return classes.classes_of(accepted.personal, city, said, self._tables, self._shops[accepted.event.shop_id])
+
+    def _is_named(self, accepted: Accepted) -> bool:
+        """Whether two events with these names are of one person; those without any that counts are of two."""
+        country = self._shops[accepted.event.shop_id].country
+        names = sorted(accepted.identities, key=lambda name: name.kind in CONTACTS)  # whose form takes longer to find
+        return accepted.event.customer_id != "" or any(
+            normal(name.kind, name.value, self._rules, country) is not None for name in names
+        )
 
 
 def _with(accepted: Accepted, data: OfCustomer, found: classes.Classes) -> Accepted:
@@ -81,5 +91,7 @@ def _whose(accepted: Accepted) -> Whose:
 def _beside(accepted: Accepted, found: classes.Classes) -> Accepted:
     of = accepted.event
     data = ingest.CustomerUpdated(attributes=found)
-    event = structs.replace(of, id=derived_id("classes", of.source, of.id), type=data.TYPE, data=data)
+    event = structs.replace(
+        of, id=derived_id("classes", of.source, of.id), type=data.TYPE, causation_id=of.id, data=data
+    )
     return structs.replace(accepted, event=event, personal=None)
