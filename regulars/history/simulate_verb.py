@@ -13,7 +13,9 @@ from common.house import GC_THRESHOLDS
 from common.settings import load_settings
 from common.shops import load_shops
 from regulars.answer import summary, write_customers, write_json
+from regulars.files import mapping as mappings
 from regulars.files.as_events import events_of
+from regulars.files.import_files import of_shop
 from regulars.history.known import read
 from regulars.history.virtual_time import Simulation
 
@@ -33,6 +35,7 @@ def simulate_files(
     files: list[Path], mapping: str, shop_id: str, at: datetime | None, json: Path | None, customers: Path | None
 ) -> None:
     """Files with a mapping; without `at`, up to their last event."""
+    of_shop(mappings.load(mapping), shop_id)
     _live(lambda: events_of(files, mapping, shop_id, at, notes), at, json, customers)
 
 

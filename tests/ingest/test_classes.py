@@ -1,4 +1,4 @@
-"""Classes made of personal data, as they are told by a running ingest: once, to one person, beside what brought them."""
+"""Classes made of personal data, as a running ingest tells them: once, to one person, beside what brought them."""
 
 from typing import Any
 

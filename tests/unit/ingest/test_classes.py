@@ -214,6 +214,9 @@ def test_nobody_is_made_up_to_tell_them_of() -> None:
     nobody = accepted("visit", {}, subject=None, personal=masked)
     assert CLASSES.told([nobody]) == [nobody]
     assert len(CLASSES.told([accepted("visit", {}, personal=masked)])) == 2
+    orders = [{"order_id": f"o{nr}", "amount": AMOUNT} for nr in range(2)]
+    some = [accepted(data=data, id=f"n{nr}", subject=None, personal=masked) for nr, data in enumerate(orders)]
+    assert [type_ for type_, _ in told(nobody, *some)].count("customer.updated") == 2
 
 
 def test_what_several_events_of_a_request_bring_is_told_once() -> None:

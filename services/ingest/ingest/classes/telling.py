@@ -13,16 +13,16 @@ from common.ids import derived_id
 from common.shops import Shops
 from ingest.classes.tables import load, seats
 from ingest.domain import classes
-from ingest.domain.accept import Accepted, Identity
+from ingest.domain.accept import Accepted
 from ingest.domain.classes import Seat, Tables
-from ingest.domain.identity import CONTACTS, Rules, normal
+from ingest.domain.identity import Rules, normal
 from ingest.domain.linking import ORDER
 from ingest.people import rules as identity_rules
 
 OF_CUSTOMERS = (ingest.CustomerRegistered, ingest.CustomerUpdated)
 OfCustomer = ingest.CustomerRegistered | ingest.CustomerUpdated
 
-Whose = tuple[str, str, frozenset[Identity]]  # shop, the sender's id, other names
+Whose = tuple[str, frozenset[tuple[str, str]]]  # shop, names that count: kind and value
 
 
 class Classes:
@@ -45,15 +45,16 @@ class Classes:
         known: defaultdict[Whose, classes.Classes] = defaultdict(dict)
         for each in accepted:
             found = self._found(each)
+            whose = self._whose(each) if found else None
             data = each.event.data
             if isinstance(data, OF_CUSTOMERS) and len(found | data.attributes) <= ingest.MAX_ATTRIBUTES:
                 told.append(_with(each, data, found) if found else each)
             else:
                 told.append(each)
-                if found.items() - known[_whose(each)].items() and self._is_named(each):
+                if whose is not None and found.items() - known[whose].items():
                     told.append(_beside(each, found))
-            if found:
-                known[_whose(each)] |= found
+            if whose is not None:
+                known[whose] |= found
         return told
 
     def _found(self, accepted: Accepted) -> classes.Classes:
@@ -66,26 +67,22 @@ class Classes:
             return {}
         return classes.classes_of(accepted.personal, city, said, self._tables, self._shops[accepted.event.shop_id])
 
-    def _is_named(self, accepted: Accepted) -> bool:
-        """Whether two events with these names are of one person; those without any that counts are of two."""
-        country = self._shops[accepted.event.shop_id].country
-        names = sorted(accepted.identities, key=lambda name: name.kind in CONTACTS)  # whose form takes longer to find
-        return accepted.event.customer_id != "" or any(
-            normal(name.kind, name.value, self._rules, country) is not None for name in names
-        )
+    def _whose(self, accepted: Accepted) -> Whose | None:
+        """Who it is as far as these events tell: another event of the same is the same person's. None for who is named
+        by nothing that counts, since nobody else is. An order counts only where it is all that is known."""
+        event = accepted.event
+        if event.customer_id:
+            return event.shop_id, frozenset({("", event.customer_id)})
+        country = self._shops[event.shop_id].country
+        said = ((name.kind, normal(name.kind, name.value, self._rules, country)) for name in accepted.identities)
+        names = frozenset((kind, value) for kind, value in said if value is not None)
+        return (event.shop_id, frozenset(name for name in names if name[0] != ORDER) or names) if names else None
 
 
 def _with(accepted: Accepted, data: OfCustomer, found: classes.Classes) -> Accepted:
     """What the sender says itself stands above what is guessed."""
     data = structs.replace(data, attributes=found | data.attributes)
     return structs.replace(accepted, event=structs.replace(accepted.event, data=data))
-
-
-def _whose(accepted: Accepted) -> Whose:
-    """Who it is as far as these events tell; an order counts only where it is all that is known."""
-    names = frozenset(name for name in accepted.identities if name.kind != ORDER)
-    subject = accepted.event.customer_id
-    return accepted.event.shop_id, subject, names if names or subject else frozenset(accepted.identities)
 
 
 def _beside(accepted: Accepted, found: classes.Classes) -> Accepted:
