@@ -24,9 +24,10 @@ from common.decision import Aggregate
 from common.money import Money
 from segmentation.app import service
 from segmentation.domain.decide import decider
-from segmentation.domain.lifecycle import Rules
+from segmentation.domain.models.lifecycle import Rules
 from segmentation.domain.orders import MAX_ORDERS
 from segmentation.domain.state import Profile, Purchases
+from tests.books import book
 from tests.laws.every_decide import (
     assert_bounded,
     assert_cut_anywhere,
@@ -72,7 +73,8 @@ RULES = Rules(
     winback_from=timedelta(days=60),
     lost_from=timedelta(days=180),
 )
-DECIDE = decider({SHOP: RULES})
+BOOK = book(SHOP, RULES)
+DECIDE = decider({SHOP: BOOK})
 MAX_STATE_BYTES = 1_000  # of a customer with the few orders of these streams
 TICK = timedelta(microseconds=1)
 
@@ -200,7 +202,7 @@ def test_orders_beyond_the_remembered_ones_still_count(payments: list[tuple[time
 # Two customers who are one
 
 
-MEETING = service({SHOP: RULES})
+MEETING = service({SHOP: BOOK})
 OF_B = st.sampled_from(["b1", "b2"])
 OF_A: st.SearchStrategy[Data] = st.one_of(PURCHASES, any_events())
 SINCE: st.SearchStrategy[Data] = st.one_of(st.builds(OrderCancelled, ORDER_IDS), other_events())

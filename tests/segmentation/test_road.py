@@ -20,9 +20,10 @@ from common.money import Money
 from common.pipeline import Road
 from common.settings import Settings
 from segmentation.app import service
-from segmentation.domain.lifecycle import Rules
+from segmentation.domain.models.lifecycle import Rules
 from segmentation.domain.segments import segment_id
 from segmentation.domain.state import Profile
+from tests.books import book
 from tests.contract.memory_bus import MemoryBus
 from tests.laws.streams import CURRENCY, SHOP, START, event
 
@@ -34,7 +35,7 @@ RULES = Rules(
     winback_from=timedelta(days=60),
     lost_from=timedelta(days=180),
 )
-SERVICE = service({SHOP: RULES})
+SERVICE = service({SHOP: book(SHOP, RULES)})
 PATIENCE_S = 30  # until a test says that what it waits for does not come
 LOOK_AGAIN_S = 0.05  # for what is decided without a fact
 TICK = timedelta(microseconds=1)

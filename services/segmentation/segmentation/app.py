@@ -9,20 +9,20 @@ from common.service import Service
 from segmentation import presets
 from segmentation.api import router
 from segmentation.domain.decide import decider
-from segmentation.domain.lifecycle import Rules
+from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.state import Profile
 from segmentation.store import project
 
 
-def service(rules: Mapping[str, Rules]) -> Service[Profile]:
-    """What makes segmentation a service of the road."""
+def service(rulebooks: Mapping[str, Rulebook]) -> Service[Profile]:
+    """What makes segmentation a service of the road. It looks a rulebook up at every decision: they may change."""
     return Service(
         name="segmentation",
         reads=(INGEST_EVENTS,),
         writes=MEMBERSHIPS,
         work=SEGMENTATION_WORK,
         state=Profile,
-        decide=decider(rules),
+        decide=decider(rulebooks),
         project=project,
     )
 
@@ -30,6 +30,6 @@ def service(rules: Mapping[str, Rules]) -> Service[Profile]:
 @asynccontextmanager
 async def open_service(house: House) -> AsyncIterator[Part]:
     """Segmentation, running while the context is open; refuses to open on a faulty preset."""
-    rules = presets.load(house.shops)
+    rulebooks = presets.load(house.shops)
     async with house.pool("segmentation") as pool:
-        yield house.part(service(rules), pool, router(pool, house.shops))
+        yield house.part(service(rulebooks), pool, router(pool, house.shops))

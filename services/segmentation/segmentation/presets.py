@@ -1,18 +1,27 @@
-"""Reads the presets in presets/: which thresholds a shop's customers are classified by."""
+"""Reads the presets in presets/: what a shop's customers are told apart by."""
 
 from collections.abc import Mapping
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
+import msgspec
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from common import presets
 from common.contracts.envelope import Rejection
+from common.ids import derived_id
 from common.shops import Shop
-from segmentation.domain.lifecycle import Rules
+from segmentation.domain.models.every import Settings, models
+from segmentation.domain.models.lifecycle import Rules
+from segmentation.domain.rule import Segment
+from segmentation.domain.rulebook import Rulebook
 
 MAX_PURCHASES = 1_000
 MAX_DAYS = 3_650
+EDITION_CHARS = 12  # of a hash of all presets of a shop
+
+_ENCODER = msgspec.json.Encoder(order="deterministic")
 
 
 class _Lifecycle(BaseModel):
@@ -48,12 +57,33 @@ class _Preset(BaseModel):
     activity: _Activity
 
 
-def load(shops: Mapping[str, Shop]) -> Mapping[str, Rules]:
-    """The rules of each shop, by shop id; raises BadPresets, which names every fault."""
-    return presets.load("segmentation", shops, lambda text, shop: parse(text, shop.currency))
+def load(shops: Mapping[str, Shop]) -> Mapping[str, Rulebook]:
+    """The rulebook of each shop, by shop id, as its presets have it; raises BadPresets, which names every fault."""
+    return presets.load("segmentation", shops, rulebook)
 
 
-def parse(text: str, currency: str) -> Rules | tuple[Rejection, ...]:
+def rulebook(text: str, shop: Shop) -> Rulebook | tuple[Rejection, ...]:
+    """What a preset's text makes of a shop, or everything that is wrong with it."""
+    settings = parse(text, shop.currency)
+    if isinstance(settings, tuple):
+        return settings
+    known = segments(shop)
+    return Rulebook(
+        shop_id=shop.shop_id,
+        zone=ZoneInfo(shop.zone),
+        currency=shop.currency,
+        models=models(settings),
+        segments=known,
+        edition=derived_id(text, shop.currency, shop.zone, _ENCODER.encode(known).decode())[:EDITION_CHARS],
+    )
+
+
+def segments(shop: Shop) -> tuple[Segment, ...]:  # noqa: ARG001 - of the shop's preset
+    """The segments that a shop has besides the grid's cells, in an order in which none asks about a later one."""
+    return ()
+
+
+def parse(text: str, currency: str) -> Settings | tuple[Rejection, ...]:
     """A preset's text for a shop with that currency, or everything that is wrong with it."""
     try:
         preset = _Preset.model_validate(yaml.safe_load(text))
@@ -61,7 +91,7 @@ def parse(text: str, currency: str) -> Rules | tuple[Rejection, ...]:
         return (Rejection("$", f"not YAML: {error}"),)
     except ValidationError as error:
         return tuple(Rejection(_path(x["loc"]), x["msg"].removeprefix("Value error, ")) for x in error.errors())
-    return Rules(
+    lifecycle = Rules(
         currency=currency,
         repeat_from=preset.lifecycle.repeat,
         loyal_from=preset.lifecycle.loyal,
@@ -69,6 +99,7 @@ def parse(text: str, currency: str) -> Rules | tuple[Rejection, ...]:
         winback_from=timedelta(days=preset.activity.winback),
         lost_from=timedelta(days=preset.activity.lost),
     )
+    return Settings(currency, lifecycle)
 
 
 def _path(location: tuple[int | str, ...]) -> str:

@@ -8,12 +8,13 @@ import msgspec
 
 from common.db.engine import Connection
 from common.decision import Stored
+from segmentation.domain.segments import BY_ID
 from segmentation.domain.state import Profile
 
-# A state and its membership are written in one transaction, so neither is ever without the other. Primary keys.
+# A state and its cell of the grid are written in one transaction, so neither is ever without the other. Primary keys.
 CUSTOMER = """
 SELECT s.body, m.segment, m.since, m.reason FROM states s JOIN memberships m USING (shop_id, customer_id)
-WHERE s.shop_id = $1 AND s.customer_id = $2
+WHERE s.shop_id = $1 AND s.customer_id = $2 AND m.segment = ANY($3::text[])
 """
 
 # Read from memberships_of_segment alone.
@@ -47,7 +48,7 @@ class Row(NamedTuple):
 
 async def customer(connection: Connection, shop_id: str, customer_id: str) -> Customer | None:
     """The customer, or None for one nothing was ever heard of."""
-    row = await connection.fetchrow(CUSTOMER, shop_id, customer_id)
+    row = await connection.fetchrow(CUSTOMER, shop_id, customer_id, [*BY_ID])
     return None if row is None else Customer(_STORED.decode(row["body"]), row["segment"], row["since"], row["reason"])
 
 

@@ -1,40 +1,80 @@
-"""What segmentation writes besides states and facts: which segment each customer is in, and since when and why."""
+"""What segmentation writes besides states and facts: which segments each customer is in, and since when and why."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
 
-from common.contracts.segmentation import LifecycleChanged
+from common.contracts.segmentation import LifecycleChanged, SegmentEntered, SegmentLeft
 from common.db.engine import Connection
 from common.service import Saved
 from segmentation.domain.segments import segment_id
 from segmentation.domain.state import Profile
 
-# One row per customer, since the cells of the grid exclude each other. Served by the primary key.
-MOVE = """
+# Before those that were entered are written: of the cells of the grid one is left as another is entered. Primary key.
+LEAVE = """
+DELETE FROM memberships m USING unnest($1::text[], $2::text[], $3::text[]) AS gone (shop_id, customer_id, segment)
+WHERE (m.shop_id, m.customer_id, m.segment) = (gone.shop_id, gone.customer_id, gone.segment)
+"""
+
+# Served by the primary key. A row is there already where an edited segment was entered anew.
+ENTER = """
 INSERT INTO memberships (shop_id, customer_id, segment, since, reason)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[])
-ON CONFLICT (shop_id, customer_id)
-DO UPDATE SET segment = EXCLUDED.segment, since = EXCLUDED.since, reason = EXCLUDED.reason
+ON CONFLICT (shop_id, customer_id, segment) DO UPDATE SET since = EXCLUDED.since, reason = EXCLUDED.reason
 """
 
 # A customer that was merged is in no segment.
-LEAVE = """
+LEAVE_ALL = """
 DELETE FROM memberships m USING unnest($1::text[], $2::text[]) AS gone (shop_id, customer_id)
 WHERE (m.shop_id, m.customer_id) = (gone.shop_id, gone.customer_id)
 """
 
 
+class _Moves(NamedTuple):
+    """Of one customer in one batch: what it is in at the end of it, and what no more."""
+
+    entered: dict[str, tuple[datetime, str]]
+    left: dict[str, None]
+
+    def enter(self, segment: str, since: datetime, reason: str) -> None:
+        self.left.pop(segment, None)
+        self.entered[segment] = since, reason
+
+    def leave(self, segment: str) -> None:
+        self.entered.pop(segment, None)
+        self.left[segment] = None
+
+
 async def project(connection: Connection, saved: Sequence[Saved[Profile]]) -> None:
-    """Moves the customers whose place in the grid changed in this batch to where they ended up."""
-    rows = []
+    """Moves the customers whose segments changed in this batch to where they ended up."""
+    entered: list[tuple[str, str, str, datetime, str]] = []
+    left: list[tuple[str, str, str]] = []
     for one in saved:
-        if one.stored.into:
+        if one.stored.into or not one.facts:
             continue
-        for fact in reversed(one.facts):
-            if isinstance(fact.data, LifecycleChanged):
-                segment = segment_id(fact.data.lifecycle, fact.data.activity)
-                rows.append((one.shop_id, one.customer_id, segment, fact.occurred_at, fact.data.reason))
-                break
-    if rows:
-        await connection.execute(MOVE, *zip(*sorted(rows), strict=True))
+        moves = _moves(one)
+        entered += [(one.shop_id, one.customer_id, segment, *why) for segment, why in moves.entered.items()]
+        left += [(one.shop_id, one.customer_id, segment) for segment in moves.left]
+    if left:
+        await connection.execute(LEAVE, *zip(*sorted(left), strict=True))
+    if entered:
+        await connection.execute(ENTER, *zip(*sorted(entered), strict=True))
     if gone := sorted((one.shop_id, one.customer_id) for one in saved if one.stored.into):
-        await connection.execute(LEAVE, *zip(*gone, strict=True))
+        await connection.execute(LEAVE_ALL, *zip(*gone, strict=True))
+
+
+def _moves(one: Saved[Profile]) -> _Moves:
+    moves = _Moves({}, {})
+    for fact in one.facts:
+        match fact.data:
+            case LifecycleChanged(lifecycle, activity, previous_lifecycle, previous_activity, reason):
+                if previous_lifecycle is not None:
+                    moves.leave(segment_id(previous_lifecycle, previous_activity))
+                moves.enter(segment_id(lifecycle, activity), fact.occurred_at, reason)
+            case SegmentEntered(segment, reason):
+                moves.enter(segment, fact.occurred_at, reason)
+            case SegmentLeft(segment):
+                moves.leave(segment)
+            case _:
+                pass
+    return moves

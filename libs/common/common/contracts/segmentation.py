@@ -1,11 +1,12 @@
-"""`segmentation.memberships.v1`: who is in which segment, lifecycle stage and RFM cell, and since when."""
+"""`segmentation.memberships.v1`: who is in which segment, lifecycle stage and RFM cell, and why; and segmentation's own
+work: what an edit asks of each customer."""
 
 from typing import ClassVar, Literal
 
 from common.contracts.envelope import Data
 from common.ids import Id
 
-Lifecycle = Literal["prospect", "new", "repeat", "loyal"]
+Lifecycle = Literal["prospect", "new", "repeat", "loyal", "fan"]
 Activity = Literal["active", "stimulate", "winback", "lost"]
 
 
@@ -15,6 +16,7 @@ class SegmentEntered(Data, frozen=True):
     TYPE: ClassVar[str] = "segment.entered"
     segment: Id
     reason: str
+    version: int = 1  # of the segment's rule
 
 
 class SegmentLeft(Data, frozen=True):
@@ -23,6 +25,7 @@ class SegmentLeft(Data, frozen=True):
     TYPE: ClassVar[str] = "segment.left"
     segment: Id
     reason: str
+    version: int = 1  # of the segment's rule
 
 
 class LifecycleChanged(Data, frozen=True):
@@ -37,13 +40,14 @@ class LifecycleChanged(Data, frozen=True):
 
 
 class RfmChanged(Data, frozen=True):
-    """The customer's recency, frequency and monetary scores changed."""
+    """The customer's recency, frequency and monetary scores changed; 0 and no group for who has no purchase left."""
 
     TYPE: ClassVar[str] = "rfm.changed"
     recency: int
     frequency: int
     monetary: int
     group: str
+    reason: str = ""
 
 
 class ChurnWarned(Data, frozen=True):
@@ -51,6 +55,23 @@ class ChurnWarned(Data, frozen=True):
 
     TYPE: ClassVar[str] = "churn.warned"
     reasons: tuple[str, ...]
+    score: int = 0  # of 100
+
+
+class SegmentRecheck(Data, frozen=True):
+    """To a customer, from its own service: segments were edited up to this revision; be asked again, if not since."""
+
+    TYPE: ClassVar[str] = "segment.recheck"
+    revision: int
+
+
+class ListChanged(Data, frozen=True):
+    """To a customer, from its own service: it stands on a static list from now on, or no more."""
+
+    TYPE: ClassVar[str] = "list.changed"
+    list: Id
+    is_in: bool
 
 
 EVENTS: tuple[type[Data], ...] = (SegmentEntered, SegmentLeft, LifecycleChanged, RfmChanged, ChurnWarned)
+WORK: tuple[type[Data], ...] = (SegmentRecheck, ListChanged)

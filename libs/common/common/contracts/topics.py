@@ -25,7 +25,7 @@ MEMBERSHIPS = Topic("segmentation.memberships.v1", "segmentation", segmentation.
 REQUESTS = Topic("journeys.requests.v1", "journeys", journeys.EVENTS)
 ACCOUNTS = Topic("loyalty.accounts.v1", "loyalty", loyalty.EVENTS)
 DELIVERIES = Topic("notifier.deliveries.v1", "notifier", notifier.EVENTS)
-SEGMENTATION_WORK = Topic("segmentation.work.v1", "segmentation", work.EVENTS, work=True)
+SEGMENTATION_WORK = Topic("segmentation.work.v1", "segmentation", (*work.EVENTS, *segmentation.WORK), work=True)
 JOURNEYS_WORK = Topic("journeys.work.v1", "journeys", work.EVENTS, work=True)
 LOYALTY_WORK = Topic("loyalty.work.v1", "loyalty", work.EVENTS, work=True)
 NOTIFIER_WORK = Topic("notifier.work.v1", "notifier", (*work.EVENTS, *notifier.WORK), work=True)

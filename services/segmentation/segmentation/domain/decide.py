@@ -1,145 +1,134 @@
-"""From what happened to a customer, or merely the passing of time, to its profile and its place in the grid."""
+"""From what happened to a customer, or merely the passing of time, to its profile, its segments and what is told."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from common.contracts.ingest import (
-    CartItemAdded,
-    CustomerErased,
-    CustomerMerged,
-    CustomerRegistered,
-    CustomerSplit,
-    CustomerUpdated,
-    OrderCancelled,
-    OrderPaid,
-    ReviewSubmitted,
-    Visit,
-)
-from common.contracts.segmentation import LifecycleChanged
+from common.contracts.envelope import Data
+from common.contracts.ingest import CustomerErased, CustomerMerged, CustomerSplit
+from common.contracts.segmentation import SegmentLeft, SegmentRecheck
 from common.contracts.work import StateMoved
-from common.decision import AN_INSTANT, Decide, Decision, Occasion, Timer
-from segmentation.domain.lifecycle import Rules, classify, days_passed, next_change_at
-from segmentation.domain.merge import join, part, still_known, without_person
-from segmentation.domain.orders import cancel, pay
-from segmentation.domain.state import Carts, Profile, Reviews, Visits
+from common.decision import Decide, Decision, Occasion, Timer
+from segmentation.domain.asking import ACTIVITY, LIFECYCLE, NEW_RULES, Asking
+from segmentation.domain.evolve import Touched, evolve, phrase
+from segmentation.domain.merge import everything_of, join, part, still_known, without_person
+from segmentation.domain.orders import brought_up
+from segmentation.domain.rulebook import Rulebook
+from segmentation.domain.state import Profile
+from segmentation.domain.telling import modelled, moved
 
-ACTIVITY = "activity"  # the timer's kind: a threshold of time since the last purchase is reached
+CHANGE = "change"  # the timer's kind: something that was said may change by itself
+FIRST_SEEN = "first seen"
+SEEN_AGAIN = "seen again"  # after being forgotten
+ERASED = "erased"
+ASK_AGAIN_AFTER = timedelta(seconds=10)  # where another process knows newer rules: by then this one knows them too
+NOT_ASKED = -1  # the revision of a profile that is asked everything when it is next met
 _NOBODY = Profile()
 
 
-def decider(rules: Mapping[str, Rules]) -> Decide[Profile]:
-    """`decide` by each shop's own rules."""
+def decider(rulebooks: Mapping[str, Rulebook]) -> Decide[Profile]:
+    """`decide` by each shop's rulebook as it is at the moment."""
 
     def decide(before: Profile | None, occasion: Occasion) -> Decision[Profile]:
-        return _decide(before, occasion, rules[occasion.shop_id])
+        return _decide(before, occasion, rulebooks[occasion.shop_id])
 
     return decide
 
 
-def _decide(before: Profile | None, occasion: Occasion, rules: Rules) -> Decision[Profile]:
-    """Whatever happened, the customer is classified anew: an event may come at the very instant of a threshold."""
-    if isinstance(occasion.what, CustomerMerged) or (isinstance(occasion.what, CustomerErased) and before is not None):
-        return _at_rest(before or _NOBODY, occasion, rules)
-    profile = _evolve(before or _NOBODY, occasion, rules)
-    if isinstance(occasion.what, CustomerSplit):
-        before = None  # in no segment until now, so its place is told like a new face's
-    lifecycle, activity = classify(profile.purchases, occasion.at, rules)
-    due = next_change_at(profile.purchases, occasion.at, rules)
-    timers = () if due is None else (Timer(due, ACTIVITY),)
-    if before is not None and before.lifecycle == lifecycle and before.activity == activity:
-        return Decision(profile, (), timers)
-    fact = LifecycleChanged(
-        lifecycle=lifecycle,
-        activity=activity,
-        previous_lifecycle=None if before is None else before.lifecycle,
-        previous_activity=None if before is None else before.activity,
-        reason=_reason(before, profile, occasion, rules),
-    )
-    return Decision(replace(profile, lifecycle=lifecycle, activity=activity), (fact,), timers)
-
-
-def _at_rest(profile: Profile, occasion: Occasion, rules: Rules) -> Decision[Profile]:
-    """Nothing is told of who is merged or to be forgotten; a timer due at this very moment has yet to go off."""
-    profile = _evolve(profile, occasion, rules)
-    due = next_change_at(profile.purchases, occasion.at - AN_INSTANT, rules)
-    return Decision(profile, (), () if due is None else (Timer(due, ACTIVITY),))
-
-
-def _evolve(profile: Profile, occasion: Occasion, rules: Rules) -> Profile:
-    """The profile after what happened; most of what happens in a shop leaves it as it is."""
-    match occasion.what:
-        case OrderPaid(order_id, amount):
-            # The edge takes money in the shop's currency alone; here is no rate to turn it by.
-            assert amount.currency == rules.currency, f"{amount.currency} in a shop that counts {rules.currency}"
-            return pay(profile, order_id, _when(occasion), amount.amount_minor)
-        case OrderCancelled(order_id):
-            return cancel(profile, order_id)
-        case CartItemAdded(item):
-            return replace(profile, carts=_carted(profile.carts, item.category, _when(occasion)))
-        case Visit():
-            return replace(profile, visits=_visited(profile.visits, _when(occasion)))
-        case ReviewSubmitted(has_photo=has_photo):
-            reviews = profile.reviews or Reviews()
-            return replace(profile, reviews=Reviews(reviews.count + 1, reviews.with_photo + has_photo))
-        case CustomerRegistered(locale, country, city) | CustomerUpdated(locale, country, city):
-            return replace(
-                profile,
-                locale=locale or profile.locale,
-                country=country or profile.country,
-                city=city or profile.city,
-            )
-        case StateMoved() | CustomerErased() as what:
-            return _merge_or_forget(profile, what, occasion)
+def _decide(before: Profile | None, occasion: Occasion, book: Rulebook) -> Decision[Profile]:
+    what = occasion.what
+    known = brought_up(before or _NOBODY)
+    match what:
+        case CustomerMerged():
+            return Decision(replace(known, closed=True))
+        case CustomerErased() if before is not None:
+            return _forget(known, occasion)
+        case SegmentRecheck() if known.closed:
+            return Decision(known)
+        case CustomerSplit(out_of):
+            # In no segment until now, so its place is told like a new face's.
+            fresh = replace(known, closed=False, answers={}, places={}, revision=NOT_ASKED)
+            return _ask(None, fresh, (), occasion, book, everything=f"split from {out_of}")
+        case SegmentRecheck() | Timer():
+            profile: Profile = known
+            touched: Touched = ()
+        case StateMoved() | CustomerErased():
+            profile, touched = _merge_or_forget(known, what, occasion)
         case _:
-            return profile
-
-
-def _merge_or_forget(profile: Profile, what: StateMoved[Profile] | CustomerErased, occasion: Occasion) -> Profile:
-    if isinstance(what, CustomerErased):
-        return replace(without_person(profile), erased_at=occasion.at)
-    theirs = still_known(what.state, occasion.occurred_at, profile.erased_at)
-    return part(profile, theirs) if what.taken_back else join(profile, theirs)
-
-
-def _when(occasion: Occasion) -> datetime:
-    """The sender's time, in whatever zone it was told, in UTC."""
-    return occasion.occurred_at.astimezone(UTC)
-
-
-def _carted(carts: Carts | None, category: str | None, when: datetime) -> Carts:
-    if carts is None:
-        return Carts(1, when, category)
-    if when < carts.last_at:
-        return Carts(carts.added + 1, carts.last_at, carts.category or category)
-    return Carts(carts.added + 1, when, category or carts.category)
-
-
-def _visited(visits: Visits | None, when: datetime) -> Visits:
-    return Visits(1, when) if visits is None else Visits(visits.count + 1, max(visits.last_at, when))
-
-
-def _reason(before: Profile | None, profile: Profile, occasion: Occasion, rules: Rules) -> str:
-    """Why the customer's place changed: by what it did, else by time alone, else because the rules were edited."""
-    if isinstance(occasion.what, CustomerSplit):
-        return f"split from {occasion.what.out_of}"
-    purchases = None if before is None else before.purchases
-    at_rest = classify(purchases, occasion.at, rules)
-    after = classify(profile.purchases, occasion.at, rules)
-    if after != at_rest:
-        match occasion.what:
-            case OrderPaid(order_id):
-                return f"purchase {order_id}"
-            case OrderCancelled(order_id):
-                return f"cancelled {order_id}"
-            case StateMoved(of=of, taken_back=taken_back):
-                return f"{of} split off" if taken_back else f"merged with {of}"
-            case _:
-                pass
+            profile, touched = evolve(known, occasion, book.currency)
+    everything = ""
     if before is None:
-        return "first seen"
-    days = 0 if purchases is None else days_passed(purchases, occasion.at, rules)
-    if days and after[0] == before.lifecycle:
-        return f"{days} days since the last purchase"
-    return "new rules"
+        everything = FIRST_SEEN
+    elif known.resting and not profile.resting:
+        everything = SEEN_AGAIN
+    elif not profile.resting and (profile.edition != book.edition or profile.revision == NOT_ASKED):
+        everything = NEW_RULES
+    return _ask(before, profile, touched, occasion, book, everything=everything)
+
+
+def _ask(
+    before: Profile | None, profile: Profile, touched: Touched, occasion: Occasion, book: Rulebook, *, everything: str
+) -> Decision[Profile]:
+    """Everybody is asked whom this concerns; what they say is kept, and told where it is another than before."""
+    what = occasion.what
+    why = "" if isinstance(what, Timer) else _phrase(what)
+    ids = occasion.shop_id, occasion.customer_id
+    asked = Asking(book, *ids, before, profile, occasion.at, dict.fromkeys(touched, why), everything=everything)
+    asked.ask()
+    after = replace(
+        profile,
+        lifecycle=asked.fact(LIFECYCLE) or "prospect",
+        activity=asked.fact(ACTIVITY),
+        answers=asked.answers,
+        places=asked.places,
+        revision=NOT_ASKED if profile.resting else book.revision,
+        edition=book.edition,
+    )
+    facts: tuple[Data, ...] = (*moved(before, after, asked), *modelled(before, asked), *asked.told)
+    return Decision(after, facts, _timers(after, again_at=_again_at(profile, occasion, book)))
+
+
+def _timers(profile: Profile, again_at: datetime | None = None) -> tuple[Timer, ...]:
+    """One: when the first of all that was said may change by itself."""
+    ends = [each.until for each in profile.answers.values()] + [each.until for each in profile.places.values()]
+    due = min((at for at in (again_at, *ends) if at is not None), default=None)
+    return () if due is None else (Timer(due, CHANGE),)
+
+
+def _again_at(profile: Profile, occasion: Occasion, book: Rulebook) -> datetime | None:
+    """Some process knows newer rules than this one: it decided here before, or sent the question."""
+    wanted = occasion.what.revision if isinstance(occasion.what, SegmentRecheck) else NOT_ASKED
+    return occasion.at + ASK_AGAIN_AFTER if max(profile.revision, wanted) > book.revision else None
+
+
+def _forget(profile: Profile, occasion: Occasion) -> Decision[Profile]:
+    """Who is to be forgotten leaves all segments but its cell of the grid, and enters none until heard of again."""
+    inside = [name for name, place in profile.places.items() if place.inside]
+    left = tuple(SegmentLeft(name, ERASED, profile.places[name].version) for name in inside if not profile.closed)
+    lifecycle = {name: kept for name, kept in profile.answers.items() if LIFECYCLE in kept.facts}
+    forgotten = replace(
+        without_person(profile),
+        erased_at=occasion.at,
+        resting=not profile.closed,
+        answers=lifecycle,
+        places={},
+        revision=NOT_ASKED,
+    )
+    return Decision(forgotten, left, _timers(forgotten))
+
+
+def _merge_or_forget(
+    profile: Profile, what: StateMoved[Profile] | CustomerErased, occasion: Occasion
+) -> tuple[Profile, Touched]:
+    if isinstance(what, CustomerErased):
+        return replace(without_person(profile), erased_at=occasion.at, resting=True), ()
+    theirs = still_known(brought_up(what.state), occasion.occurred_at, profile.erased_at)
+    together = part(profile, theirs) if what.taken_back else join(profile, theirs)
+    return replace(together, resting=False), everything_of(profile, theirs)
+
+
+def _phrase(what: Data) -> str:
+    if isinstance(what, StateMoved):
+        return f"{what.of} split off" if what.taken_back else f"merged with {what.of}"
+    return phrase(what)

@@ -1,82 +1,170 @@
 """Two profiles of one person put together, and what one of them brought taken out again.
 
-What is put together is the same in whatever order it comes, as long as fewer than orders.MAX_ORDERS are known one by
-one. An order that both knew is one. Taken out is what was brought, by the ids of its orders and by its counts; when
-somebody last looked or filled a cart cannot be taken back, and stays.
+What is put together is the same in whatever order it comes, as long as no more is known one by one than is kept so. An
+order or an event that both knew is one. Taken out is what was brought, by the ids of its orders and of its events and
+by its counts; when somebody was first and last seen cannot be taken back, and stays.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from msgspec.structs import replace
 
-from segmentation.domain.orders import known, total
-from segmentation.domain.state import Carts, KnownOrder, Profile, Purchases, Reviews, Visits
+from segmentation.domain.catalogue import ATTRIBUTE, SERIES
+from segmentation.domain.evolve import CART_FACTS, MAX_ATTRIBUTES, Touched
+from segmentation.domain.orders import MADE_OF, in_bounds, known, newest
+from segmentation.domain.records import NOTHING, Record, Series, Sums, added, bounded, in_order, minus, plus
+from segmentation.domain.state import Carts, KnownOrder, Profile, Refund, Reviews, Visits
+
+_OF_THE_PERSON = ("locale", "country", "city", "tags", "refused", "allowed", "tier", "points")
+_SEEN = ("first_seen_at", "last_seen_at")
+
+
+def everything_of(one: Profile, other: Profile) -> Touched:
+    """The names of all that a profile can say; of its own names, those that either has."""
+    attributes = sorted(f"{ATTRIBUTE}{name}" for name in one.attributes.keys() | other.attributes.keys())
+    lists = sorted(f"list:{name}" for name in {*one.lists, *other.lists})
+    return (*SERIES, *_OF_THE_PERSON, *CART_FACTS, *_SEEN, *attributes, *lists)
 
 
 def join(ours: Profile, theirs: Profile) -> Profile:
     """Ours with what theirs holds; where both say who the person is, ours does. Its own place is as last told."""
     orders = {order.order_id: order for order in theirs.orders}
-    for order in ours.orders:  # after theirs: those that are forgotten first hear no more news, most likely
+    for order in ours.orders:  # after theirs
         orders[order.order_id] = _one(order, orders.pop(order.order_id, order))
-    return known(
-        replace(
-            ours,
-            carts=_carts(ours.carts, theirs.carts),
-            reviews=_reviews(ours.reviews, theirs.reviews),
-            visits=_visits(ours.visits, theirs.visits),
-            locale=ours.locale or theirs.locale,
-            country=ours.country or theirs.country,
-            city=ours.city or theirs.city,
-        ),
-        tuple(orders.values()),
-        _sum(ours.forgotten, theirs.forgotten),
+    together = replace(
+        ours,
+        carts=_carts(ours.carts, theirs.carts),
+        reviews=_reviews(ours.reviews, theirs.reviews),
+        visits=_visits(ours.visits, theirs.visits),
+        locale=ours.locale or theirs.locale,
+        country=ours.country or theirs.country,
+        city=ours.city or theirs.city,
+        series=_both(ours.series, theirs.series),
+        attributes=dict(sorted((theirs.attributes | ours.attributes).items())[:MAX_ATTRIBUTES]),
+        tags=tuple(sorted({*ours.tags, *theirs.tags})[:MAX_ATTRIBUTES]),
+        consents={
+            name: max(each[name] for each in (ours.consents, theirs.consents) if name in each)
+            for name in theirs.consents | ours.consents
+        },
+        lists=tuple(sorted({*ours.lists, *theirs.lists})),
+        first_seen_at=min((at for at in (ours.first_seen_at, theirs.first_seen_at) if at), default=None),
+        last_seen_at=max((at for at in (ours.last_seen_at, theirs.last_seen_at) if at), default=None),
     )
+    return known(together, list(orders.values()), _sums(ours.dropped, theirs.dropped))
 
 
 def part(ours: Profile, theirs: Profile) -> Profile:
     """Ours without what theirs brought. What was heard since of the orders theirs brought goes with them."""
     ids = {order.order_id for order in ours.orders}
-    lost = tuple(order for order in theirs.orders if order.order_id not in ids)  # forgotten here since
     brought = {order.order_id for order in theirs.orders}
-    return known(
-        replace(
-            ours,
-            carts=_less_carts(ours.carts, theirs.carts),
-            reviews=_less_reviews(ours.reviews, theirs.reviews),
-            visits=_less_visits(ours.visits, theirs.visits),
-        ),
-        tuple(order for order in ours.orders if order.order_id not in brought),
-        _less(ours.forgotten, total(theirs.forgotten, lost)),
+    lost = dict(theirs.dropped)
+    for order in theirs.orders:
+        if order.order_id not in ids:  # dropped here since
+            for kind, make in MADE_OF.items():
+                for record in make(order):
+                    lost[kind] = added(lost.get(kind), record)
+    apart = replace(
+        ours,
+        carts=_less_carts(ours.carts, theirs.carts),
+        reviews=_less_reviews(ours.reviews, theirs.reviews),
+        visits=_less_visits(ours.visits, theirs.visits),
+        series=_without(ours.series, theirs.series),
+        lists=tuple(name for name in ours.lists if name not in theirs.lists),
     )
+    left = {kind: sums for kind, total in ours.dropped.items() if (sums := minus(total, lost.get(kind)))}
+    return known(apart, [order for order in ours.orders if order.order_id not in brought], left)
 
 
 def without_person(profile: Profile) -> Profile:
-    """What the shop's own books need: purchases. Who the person is and what it looked at is forgotten."""
-    return replace(profile, carts=None, reviews=None, visits=None, locale=None, country=None, city=None)
-
-
-def _one(one: KnownOrder, other: KnownOrder) -> KnownOrder:
-    """Cancelled for good if either says so, else paid at the first of two payments."""
-    return min(one, other, key=lambda order: (order.paid_at is not None, order.paid_at, order.amount_minor))
-
-
-def _sum(one: Purchases | None, other: Purchases | None) -> Purchases | None:
-    if one is None or other is None:
-        return one or other
-    return Purchases(
-        one.count + other.count,
-        min(one.first_at, other.first_at),
-        max(one.last_at, other.last_at),
-        one.amount_minor + other.amount_minor,
+    """What the shop's own books need: orders and their money. Who the person is, what it did, looked at and bought is
+    forgotten."""
+    orders = tuple(replace(o, pieces=0, items=(), categories=()) for o in profile.orders)
+    return Profile(
+        lifecycle=profile.lifecycle,
+        activity=profile.activity,
+        purchases=profile.purchases,
+        orders=orders,
+        dropped=profile.dropped,
+        erased_at=profile.erased_at,
+        answers=profile.answers,
+        places=profile.places,
+        revision=profile.revision,
+        edition=profile.edition,
+        closed=profile.closed,
+        resting=profile.resting,
     )
 
 
-def _less(one: Purchases | None, other: Purchases | None) -> Purchases | None:
-    if one is None or other is None:
+def still_known(theirs: Profile, moved_at: datetime, forgotten_at: datetime | None) -> Profile:
+    """What may be joined of a state that left its customer at a moment: nothing that was to be forgotten since."""
+    return without_person(theirs) if forgotten_at is not None and moved_at <= forgotten_at else theirs
+
+
+# Orders
+
+
+def _one(one: KnownOrder, other: KnownOrder) -> KnownOrder:
+    """What either says: cancelled for good if one does, else paid at the first of two payments."""
+    if one == other:
         return one
-    if one.count <= other.count:
-        return None
-    return replace(one, count=one.count - other.count, amount_minor=max(0, one.amount_minor - other.amount_minor))
+    paid_at, amount_minor = min(((o.paid_at, o.amount_minor) for o in (one, other) if o.paid_at), default=(None, 0))
+    completed = [(o.completed_at, o.completed_minor) for o in (one, other) if o.completed_at]
+    completed_at, completed_minor = min(completed, default=(None, 0))
+    return replace(
+        newest(one, other),
+        paid_at=paid_at,
+        amount_minor=amount_minor,
+        cancelled_at=min((o.cancelled_at for o in (one, other) if o.cancelled_at), default=None),
+        placed_at=min((o.placed_at for o in (one, other) if o.placed_at), default=None),
+        completed_at=completed_at,
+        completed_minor=completed_minor,
+        refunds=_refunds(one.refunds, other.refunds),
+    )
+
+
+def _refunds(one: tuple[Refund, ...], other: tuple[Refund, ...]) -> tuple[Refund, ...]:
+    by_id = {refund.refund_id: refund for refund in sorted((*one, *other), reverse=True)}
+    return in_bounds(by_id.values())
+
+
+# Series
+
+
+def _both(ours: Mapping[str, Series], theirs: Mapping[str, Series]) -> dict[str, Series]:
+    joined = dict(ours)
+    for kind, series in theirs.items():
+        mine = ours.get(kind, NOTHING)
+        records: dict[str, Record] = {record.name: record for record in (*series.records, *mine.records)}
+        before = series.before if mine.before is None else mine.before
+        if mine.before is not None and series.before is not None:
+            before = plus(mine.before, series.before)
+        joined[kind] = bounded(in_order(records.values()), before)
+    return joined
+
+
+def _without(ours: Mapping[str, Series], theirs: Mapping[str, Series]) -> dict[str, Series]:
+    left: dict[str, Series] = {}
+    for kind, series in ours.items():
+        brought = theirs.get(kind, NOTHING)
+        names = {record.name for record in brought.records}
+        here = {record.name for record in series.records}
+        lost = brought.before
+        for record in brought.records:
+            if record.name not in here:  # dropped since
+                lost = added(lost, record)
+        records = tuple(record for record in series.records if record.name not in names)
+        before = minus(series.before, lost)
+        if records or before is not None:
+            left[kind] = Series(records, before)
+    return left
+
+
+def _sums(ours: Mapping[str, Sums], theirs: Mapping[str, Sums]) -> dict[str, Sums]:
+    return dict(ours) | {kind: plus(ours.get(kind), sums) for kind, sums in theirs.items()}
+
+
+# Counts
 
 
 def _carts(one: Carts | None, other: Carts | None) -> Carts | None:
@@ -116,8 +204,3 @@ def _less_visits(one: Visits | None, other: Visits | None) -> Visits | None:
     if one is None or other is None:
         return one
     return Visits(one.count - other.count, one.last_at) if one.count > other.count else None
-
-
-def still_known(theirs: Profile, moved_at: datetime, forgotten_at: datetime | None) -> Profile:
-    """What may be joined of a state that left its customer at a moment: nothing that was to be forgotten since."""
-    return without_person(theirs) if forgotten_at is not None and moved_at <= forgotten_at else theirs

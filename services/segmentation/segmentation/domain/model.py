@@ -20,9 +20,10 @@ class Modelled(Struct, frozen=True):
 
 class Model(Struct, frozen=True):
     """A model of one shop, made of its preset. `reads` names the kinds of events and the facts it is made of, facts of
-    models before it among them; nothing else may change its answer but time."""
+    models before it among them; nothing else may change its answer but time, and a new `revision` of it."""
 
     name: str
     reads: frozenset[str]
     fields: tuple[str, ...]
     answer: Callable[[Person, datetime], Modelled]
+    revision: int = 0  # of the shop's rulebook when what it goes by was last published; 0 of presets

@@ -1,6 +1,6 @@
 """What a shop's customers are told apart by: its models in their order, and its segments, found by what they read."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,8 @@ from segmentation.domain.rule import Segment
 
 class Rulebook(msgspec.Struct, frozen=True, dict=True):
     """One shop's. `segments` stand in an order in which nobody asks about a later one. `revision` rises with every
-    edit of the shop's own segments, and each segment holds the one that it was last edited at."""
+    edit of the shop's own segments and of what its models go by, and each of them holds the one that it was last
+    edited at. `edition` is another for other presets: everybody is asked everything by them, as they are next met."""
 
     shop_id: str
     zone: ZoneInfo
@@ -20,6 +21,7 @@ class Rulebook(msgspec.Struct, frozen=True, dict=True):
     models: tuple[Model, ...] = ()
     segments: tuple[Segment, ...] = ()
     revision: int = 0
+    edition: str = ""
 
     @cached_property
     def by_id(self) -> Mapping[str, Segment]:
@@ -27,18 +29,29 @@ class Rulebook(msgspec.Struct, frozen=True, dict=True):
         return {each.segment: each for each in self.segments}
 
     @cached_property
-    def by_reads(self) -> Mapping[str, tuple[Segment, ...]]:
-        """The segments that read a kind of events, a fact or another segment (`segment:<name>`)."""
-        found: dict[str, list[Segment]] = {}
-        for segment in self.segments:
+    def by_reads(self) -> Mapping[str, tuple[int, ...]]:
+        """Places in `segments`, by a kind of events, a fact or another segment (`segment:<name>`) that is read there."""
+        found: dict[str, list[int]] = {}
+        for number, segment in enumerate(self.segments):
             for name in segment.reads:
-                found.setdefault(name, []).append(segment)
-        return {name: tuple(segments) for name, segments in found.items()}
+                found.setdefault(name, []).append(number)
+        return {name: tuple(numbers) for name, numbers in found.items()}
 
-    def touched(self, names: Collection[str]) -> Iterable[Segment]:
-        """The segments that read any of these, each once, in their order."""
-        touched = {each.segment for name in names for each in self.by_reads.get(name, ())}
-        return (each for each in self.segments if each.segment in touched) if touched else ()
+    @cached_property
+    def model_of(self) -> Mapping[str, str]:
+        """The name of the model that says a fact."""
+        return {field: model.name for model in self.models for field in model.fields}
+
+    @cached_property
+    def numbers(self) -> Mapping[str, int]:
+        """Where each segment stands in `segments`."""
+        return {each.segment: number for number, each in enumerate(self.segments)}
+
+    def touched(self, names: Iterable[str]) -> Iterator[int]:
+        """Where segments stand that read any of these; one may come twice."""
+        by_reads = self.by_reads
+        for name in names:
+            yield from by_reads.get(name, ())
 
     def edited_after(self, revision: int) -> tuple[Segment, ...]:
         """Those that a profile of that revision was never asked about as they are now."""

@@ -1,0 +1,210 @@
+"""Asks the models and the segments that something concerns what they say of a customer now, and nobody else.
+
+Each is asked once at most: a model after those before it, a segment after those it asks about. What nobody touched and
+what time has not reached says what it said, and costs nothing.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from heapq import heapify, heappop, heappush
+from typing import Any
+
+from common.contracts.envelope import Data
+from common.contracts.segmentation import SegmentEntered, SegmentLeft
+from segmentation.domain.evaluate import Answer, evaluate
+from segmentation.domain.lapse import lapse
+from segmentation.domain.model import Model
+from segmentation.domain.person import Person, person_of
+from segmentation.domain.rule import Segment
+from segmentation.domain.rulebook import Rulebook
+from segmentation.domain.segments import BY_ID as CELLS
+from segmentation.domain.segments import segment_id
+from segmentation.domain.state import Kept, Place, Profile, Value
+
+NEW_RULES = "new rules"
+EDITED = "edited"
+ARCHIVED = "archived"
+OF_SEGMENT = "segment:"  # before a segment's name among what another reads
+LIFECYCLE, ACTIVITY = "lifecycle", "activity"
+_SAID_NOTHING = Kept()
+_IN, _OUT = Answer(path="", holds=True), Answer(path="", holds=False)
+
+
+class Asking:
+    """One decision about one customer. `touched` are the names of what became another, each with the reason; `answers`
+    and `places` are what is kept afterwards, `told` the facts about segments."""
+
+    def __init__(
+        self,
+        book: Rulebook,
+        shop_id: str,
+        customer_id: str,
+        before: Profile | None,
+        profile: Profile,
+        at: datetime,
+        touched: dict[str, str],
+        *,
+        everything: str = "",
+    ) -> None:
+        self._book, self._before, self._profile, self._at = book, before, profile, at
+        self._ids = shop_id, customer_id
+        self._everything = everything  # why, where everything is asked
+        self.touched = touched
+        self.answers = dict(profile.answers)
+        self.places = dict(profile.places)
+        self.told: list[Data] = []
+        self._person = self._seen(profile, self.answers)
+
+    def ask(self) -> None:
+        """The models in their order, then the segments."""
+        for model in self._book.models:
+            self._ask_model(model)
+        if not self._profile.resting:
+            self._ask_segments()
+
+    def fact(self, name: str) -> Any:
+        """What a model says now."""
+        return self._person.facts.get(name)
+
+    def reason_of(self, *names: str) -> str:
+        """Why any of these became another."""
+        return next((reason for name, reason in self.touched.items() if name in names), self._everything)
+
+    def _seen(self, profile: Profile, answers: Mapping[str, Kept]) -> Person:
+        return person_of(*self._ids, self._book.zone, profile, answers, self._book.model_of)
+
+    # Models
+
+    def _ask_model(self, model: Model) -> None:
+        known = self.answers.get(model.name)
+        is_due = known is not None and known.until is not None and known.until <= self._at
+        is_touched = not model.reads.isdisjoint(self.touched)
+        is_new = model.revision > self._profile.revision and not self._profile.resting
+        if not (self._everything or is_due or is_touched or is_new):
+            return
+        said = model.answer(self._person, self._at)
+        assert said.until is None or said.until > self._at, f"{model.name} changes by {said.until}, not after {self._at}"
+        now = Kept({name: _plain(value) for name, value in said.facts.items() if value is not None}, said.until)
+        if now == (known or _SAID_NOTHING):
+            return
+        if now == _SAID_NOTHING:
+            del self.answers[model.name]
+        else:
+            self.answers[model.name] = now
+        facts = known.facts if known is not None else {}
+        changed = [name for name in model.fields if now.facts.get(name) != facts.get(name)]
+        if not changed:
+            return
+        cells = self._cell(facts), self._cell(now.facts)
+        by_time = said.reason if is_due or known is None else ""
+        reason = self._why(model, now, is_touched=is_touched, by_time=by_time)
+        self.touched |= dict.fromkeys(changed, reason)
+        if cells[0] != cells[1]:
+            self.touched |= dict.fromkeys((f"{OF_SEGMENT}{cell}" for cell in cells), reason)
+
+    def _why(self, model: Model, now: Kept, *, is_touched: bool, by_time: str) -> str:
+        """By what the customer did, where it would not be so without that; else by time alone, else by the rules."""
+        if is_touched:
+            before = self._before or Profile()
+            without = model.answer(self._seen(before, before.answers), self._at)
+            if without.facts != now.facts:
+                return next(self.touched[name] for name in self.touched if name in model.reads)
+        if self._before is None:
+            return self._everything
+        return by_time or NEW_RULES
+
+    # Segments
+
+    def _ask_segments(self) -> None:
+        book, at = self._book, self._at
+        if self._everything or book.revision > self._profile.revision:
+            self._leave_archived()
+        waiting = [*range(len(book.segments))] if self._everything else [*self._concerned()]
+        heapify(waiting)
+        last = -1
+        while waiting:
+            number = heappop(waiting)
+            if number == last:
+                continue
+            last = number
+            segment = book.segments[number]
+            before = self.places.get(segment.segment)
+            answer = evaluate(segment.rule, self._person, at, _Others(self))
+            assert answer.until is None or answer.until > at, f"{segment.segment} changes by {answer.until}"
+            after = Place(answer.holds, answer.until, segment.version) if answer.holds or answer.until else None
+            if after != before:
+                self._put(segment.segment, after)
+            if answer.holds is not (before is not None and before.inside):
+                reason = self._reason(segment, before)
+                self._tell(segment.segment, reason, segment.version, entered=answer.holds)
+                for reader in book.by_reads.get(f"{OF_SEGMENT}{segment.segment}", ()):
+                    heappush(waiting, reader)
+
+    def _concerned(self) -> Iterator[int]:
+        book, at = self._book, self._at
+        yield from book.touched(self.touched)
+        for name, place in self.places.items():
+            if place.until is not None and place.until <= at and name in book.numbers:
+                yield book.numbers[name]
+        for segment in book.edited_after(self._profile.revision):
+            yield book.numbers[segment.segment]
+
+    def _reason(self, segment: Segment, before: Place | None) -> str:
+        """Why the customer is there now, or no more."""
+        if self._everything in (EDITED, NEW_RULES):
+            return EDITED
+        if segment.revision > self._profile.revision >= 0 or (before is not None and before.version != segment.version):
+            return EDITED
+        for name, reason in self.touched.items():
+            if name in segment.reads:
+                return reason
+        return self._everything or lapse(segment.rule)
+
+    def _leave_archived(self) -> None:
+        for name, place in [*self.places.items()]:
+            if name not in self._book.numbers:
+                self._put(name, None)
+                if place.inside:
+                    self._tell(name, ARCHIVED, place.version, entered=False)
+
+    def _put(self, name: str, place: Place | None) -> None:
+        if place is None:
+            del self.places[name]
+        else:
+            self.places[name] = place
+
+    def _tell(self, name: str, reason: str, version: int, *, entered: bool) -> None:
+        self.told.append((SegmentEntered if entered else SegmentLeft)(name, reason, version))
+        self.touched[f"{OF_SEGMENT}{name}"] = reason
+
+    def holds(self, name: str) -> bool:
+        """Whether the customer is in the segment, which was asked by now if it is to be."""
+        if name in CELLS:
+            return self._cell({name: self._person.facts.get(name) for name in (LIFECYCLE, ACTIVITY)}) == name
+        place = self.places.get(name)
+        return place is not None and place.inside
+
+    @staticmethod
+    def _cell(facts: Mapping[str, object]) -> str:
+        lifecycle, activity = facts.get(LIFECYCLE), facts.get(ACTIVITY)
+        return segment_id(lifecycle, activity) if lifecycle else ""  # type: ignore[arg-type]  # texts of the contract
+
+
+def _plain(value: Any) -> Value:
+    return tuple(value) if isinstance(value, list) else value
+
+
+class _Others(Mapping[str, Answer]):
+    """Which segments the customer is in so far. Until when is not said: who asks is asked again when that changes."""
+
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
+
+    def __getitem__(self, name: str) -> Answer:
+        return _IN if self._asking.holds(name) else _OUT
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._asking.places)
+
+    def __len__(self) -> int:
+        return len(self._asking.places)

@@ -1,0 +1,49 @@
+"""What passed, in few words, when time alone changed the answer to a rule."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from segmentation.domain.rule import Events, Group, Measure, Question, Rule, ThenNot
+from segmentation.domain.windows import Calendar, Last
+
+TIME = "time passed"
+_UNITS = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minutes=1), "m"), (timedelta(seconds=1), "s"))
+
+
+def lapse(rule: Rule) -> str:
+    """`30d passed`, `a new week` and the like; where a rule goes by several lengths of time, no more than that."""
+    found = set(_lapses(rule))
+    return found.pop() if len(found) == 1 else TIME
+
+
+def _lapses(rule: Rule) -> Iterator[str]:
+    match rule:
+        case Group(parts=parts):
+            for part in parts:
+                yield from _lapses(part)
+        case Question(about=about, value=value):
+            if isinstance(value, timedelta):
+                yield _passed(value)
+            if isinstance(about, Measure):
+                yield from _of_window(about.events)
+        case ThenNot(first=first, then_not=then_not, within=within):
+            yield _passed(within)
+            yield from _of_window(first)
+            yield from _of_window(then_not)
+        case _:
+            pass
+
+
+def _of_window(events: Events) -> Iterator[str]:
+    match events.window:
+        case Last(length):
+            yield _passed(length)
+        case Calendar(period):
+            yield f"a new {period}"
+        case _:
+            pass
+
+
+def _passed(length: timedelta) -> str:
+    unit, letter = next((each for each in _UNITS if length % each[0] == timedelta()), _UNITS[-1])
+    return f"{length // unit}{letter} passed"

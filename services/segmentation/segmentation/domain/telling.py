@@ -1,0 +1,45 @@
+"""What is said about a customer once its models were asked: where it stands now and stood before."""
+
+from collections.abc import Iterator, Mapping
+
+from common.contracts.envelope import Data
+from common.contracts.segmentation import ChurnWarned, LifecycleChanged, RfmChanged
+from segmentation.domain.asking import ACTIVITY, LIFECYCLE, Asking
+from segmentation.domain.state import Kept, Profile, Value
+
+RFM = ("rfm.r", "rfm.f", "rfm.m", "rfm.group")
+CHURN_REASONS, CHURN_SCORE = "churn.reasons", "churn.score"
+
+
+def moved(before: Profile | None, after: Profile, asked: Asking) -> Iterator[Data]:
+    """Lifecycle and activity, of a new face in any case."""
+    if before is not None and (before.lifecycle, before.activity) == (after.lifecycle, after.activity):
+        return
+    yield LifecycleChanged(
+        lifecycle=after.lifecycle,
+        activity=after.activity,
+        previous_lifecycle=None if before is None else before.lifecycle,
+        previous_activity=None if before is None else before.activity,
+        reason=asked.reason_of(LIFECYCLE, ACTIVITY),
+    )
+
+
+def modelled(before: Profile | None, asked: Asking) -> Iterator[Data]:
+    """Scores that are others now, and the first sign of leaving."""
+    if before is None and not asked.answers:
+        return
+    was, now = (_facts(answers) for answers in (before.answers if before is not None else {}, asked.answers))
+    if any(was.get(name) != now.get(name) for name in RFM):
+        r, f, m = (_number(now.get(name)) for name in RFM[:3])
+        yield RfmChanged(r, f, m, str(now.get(RFM[3], "")), asked.reason_of(*RFM))
+    reasons = now.get(CHURN_REASONS)
+    if isinstance(reasons, tuple) and reasons and not was.get(CHURN_REASONS):
+        yield ChurnWarned(reasons, _number(now.get(CHURN_SCORE)))
+
+
+def _facts(answers: Mapping[str, Kept]) -> dict[str, Value]:
+    return {name: value for kept in answers.values() for name, value in kept.facts.items()}
+
+
+def _number(value: Value | None) -> int:
+    return value if isinstance(value, int) else 0
