@@ -8,6 +8,8 @@ PYTHON ?= python3
 WORKERS ?= 2
 OLIST ?= data/olist
 FUZZ ?= 20000
+RULES ?= 300
+SEED ?= $(shell date +%j)
 ARGS ?=
 
 VENV := .venv
@@ -55,8 +57,9 @@ test: static ## everything that check does, and all tests on real servers
 	$(PY) -m pytest -n $(WORKERS) --durations=10 $(ARGS)
 
 .PHONY: nightly
-nightly: $(DEV) ## what takes longer than anybody waits for: 20,000 bodies for every connector; FUZZ=100000
+nightly: $(DEV) ## what takes longer than anybody waits for: FUZZ=20000 bodies for every connector, RULES=300 rules
 	REGULARS_FUZZ_EXAMPLES=$(FUZZ) $(PY) -m pytest -n $(WORKERS) tests/ingest/test_fuzz_connectors.py $(ARGS)
+	REGULARS_RULES=$(RULES) REGULARS_INSTANTS=1000 REGULARS_SEED=$(SEED) $(PY) -m pytest -n $(WORKERS) tests/rules $(ARGS)
 
 .PHONY: bench
 bench: $(RUNTIME) ## measure this machine: throughput and latency of the whole road

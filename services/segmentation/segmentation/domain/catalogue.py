@@ -74,3 +74,26 @@ FIELDS: Fields = {
     "preferences.categories": tuple[str, ...],
 }
 ATTRIBUTE = "attributes."  # before the name of a shop's own, or of a class that ingest made of personal data
+
+_GRADES = ("high", "mid", "low")
+_CONSENTS = tuple(f"{channel}.marketing" for channel in ("sms", "email", "in_app", "social")) + tuple(
+    f"{channel}.transactional" for channel in ("sms", "email", "in_app", "social")
+)
+
+# Fields that hold one of a few words: a rule that asks for another would hold for nobody for ever.
+VALUES: Mapping[str, tuple[str, ...]] = {
+    "refused": _CONSENTS,
+    "allowed": _CONSENTS,
+    "lifecycle": ("prospect", "new", "repeat", "loyal", "fan"),
+    "activity": ("active", "stimulate", "winback", "lost"),
+    "product_cycle": ("fresh", "due", "dormant"),
+    "value_grade": _GRADES,
+    "stage": ("novice", "growth", "mature", "decline"),
+    "carter.frequency": _GRADES,
+    "carter.recency": ("recent", "long_standing"),
+    "intent": _GRADES,
+    "spending_power": _GRADES,
+    "churn.reasons": ("silence", "frequency", "spend"),
+    "reviews.habit": ("none", "seldom", "often"),
+    "reviews.mood": ("good", "mixed", "bad"),
+}

@@ -48,12 +48,14 @@ class Question(Struct, frozen=True):
 
 
 class ThenNot(Struct, frozen=True):
-    """Whether `first` happened and none of `then_not` followed within the time, which is over."""
+    """Whether `first` happened and none of `then_not` followed within the time, which is over. With `same` only what
+    has the same value in that field follows: the payment of this very order. `then_not` has no window of its own."""
 
     path: str
     first: Events
     then_not: Events
     within: timedelta
+    same: str = ""
 
 
 class InSegment(Struct, frozen=True):
@@ -61,6 +63,13 @@ class InSegment(Struct, frozen=True):
 
     path: str
     segment: str
+
+
+class InList(Struct, frozen=True):
+    """Whether a static list holds the customer."""
+
+    path: str
+    list_name: str
 
 
 class Bucket(Struct, frozen=True):
@@ -80,7 +89,7 @@ class Group(Struct, frozen=True):
     parts: "tuple[Rule, ...]"
 
 
-Rule = Question | ThenNot | InSegment | Bucket | Group
+Rule = Question | ThenNot | InSegment | InList | Bucket | Group
 
 
 class Segment(Struct, frozen=True):

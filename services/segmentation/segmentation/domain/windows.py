@@ -1,11 +1,13 @@
-"""Stretches of time that rules ask about, and when one that moves next loses something by itself.
+"""Stretches of time that rules ask about: which records lie in one, and what drops out of it next by itself.
 
 A window is asked about at an instant, and holds nothing after it. `last` moves with the instant and has lost an event
 once its age is the whole length; `calendar` begins at a day, week or month of the shop's zone and is empty at the next.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
+from operator import attrgetter
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -14,6 +16,10 @@ from msgspec import Struct
 from segmentation.domain.records import Record
 
 Period = Literal["day", "week", "month"]  # a week begins on Monday (ISO 8601)
+
+_AT = attrgetter("at")
+_DAYS_ON: dict[Period, int] = {"day": 1, "week": 7, "month": 32}  # 32 days from the first lead into every next month
+_NOON = time(12)  # which no summer time reaches
 
 
 class Ever(Struct, frozen=True, tag=True):
@@ -53,44 +59,44 @@ def begins(window: Window, at: datetime, zone: ZoneInfo) -> datetime | None:
         case Between(since):
             return since
         case Calendar(period):
-            return _first_instant(at, period, zone)
+            return period_of(at, period, zone)
 
 
-def inside(window: Window, records: Sequence[Record], at: datetime, zone: ZoneInfo) -> list[Record]:
-    """The records in the window at `at`, oldest first."""
-    since = begins(window, at, zone)
-    found = [record for record in records if record.at <= at and (since is None or record.at >= since)]
-    if isinstance(window, Last):
-        return [record for record in found if record.at > at - window.length]
-    if isinstance(window, Between) and window.until is not None:
-        return [record for record in found if record.at < window.until]
-    return found
+def inside(window: Window, records: Sequence[Record], at: datetime, since: datetime | None) -> Sequence[Record]:
+    """The records in the window at `at`, oldest first; `since` is when it begins."""
+    low, high = 0, len(records)
+    if high and records[-1].at > at:
+        high = bisect_right(records, at, key=_AT)
+    if since is not None:
+        low = (bisect_right if isinstance(window, Last) else bisect_left)(records, since, hi=high, key=_AT)
+        if isinstance(window, Between) and window.until is not None:
+            high = bisect_left(records, window.until, lo=low, hi=high, key=_AT)
+    return records if high - low == len(records) else records[low:high]
 
 
-def next_loss(window: Window, found: Sequence[Record], at: datetime, zone: ZoneInfo) -> datetime | None:
-    """When the first of what is in the window drops out if nothing happens; None: never."""
-    if not found:
-        return None
+def lost_at(window: Window, record: Record, zone: ZoneInfo) -> datetime | None:
+    """When a record that is in the window at its own time drops out; None: never."""
     match window:
         case Last(length):
-            return found[0].at + length
+            return record.at + length
         case Calendar(period):
-            return _first_instant(_later(at, period, zone), period, zone)
+            return period_after(record.at, period, zone)
         case _:
             return None
 
 
-def _first_instant(at: datetime, period: Period, zone: ZoneInfo) -> datetime:
+def period_of(at: datetime, period: Period, zone: ZoneInfo) -> datetime:
+    """The first instant of the day, week or month that the instant is in, in UTC. Where a day has no midnight, since
+    summer time begins there, it is the moment at which the clock is put on."""
     day = at.astimezone(zone).date()
     if period == "week":
         day -= timedelta(days=day.weekday())
-    if period == "month":
+    elif period == "month":
         day = day.replace(day=1)
     return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
-def _later(at: datetime, period: Period, zone: ZoneInfo) -> datetime:
-    """Some instant of the next period: of a day at noon, which no summer time reaches."""
-    day = _first_instant(at, period, zone).astimezone(zone).date()
-    days = {"day": 1, "week": 7, "month": 32}[period]  # 32 days from the first lead into every next month
-    return datetime.combine(day + timedelta(days=days), time(12), zone).astimezone(UTC)
+def period_after(at: datetime, period: Period, zone: ZoneInfo) -> datetime:
+    """The first instant of the next day, week or month."""
+    day = period_of(at, period, zone).astimezone(zone).date() + timedelta(days=_DAYS_ON[period])
+    return period_of(datetime.combine(day, _NOON, zone).astimezone(UTC), period, zone)

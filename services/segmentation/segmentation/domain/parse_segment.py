@@ -1,0 +1,63 @@
+"""From a segment's YAML or JSON (its name, its names for people, its rule) to the segment, or every fault in it.
+
+segment: tea_lovers
+names: {en: Tea lovers, zh-CN: 爱茶人}
+in: {count: purchase, where: {field: categories, op: contains, value: tea}, over: 90d, op: gte, value: 2}
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from common.contracts.envelope import Rejection
+from segmentation.domain.cost import reads
+from segmentation.domain.parse import Known, parse
+from segmentation.domain.rule import Segment
+from segmentation.domain.segments import BY_ID
+
+SEGMENT_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+LOCALES = ("en", "zh-CN")
+MAX_NAME_CHARS = 100
+KEYS = ("segment", "names", "in")
+
+
+def parse_segment(
+    tree: object, known: Known, under: str = "$", names_needed: tuple[str, ...] = ()
+) -> Segment | tuple[Rejection, ...]:
+    """The segment, its first version; `names_needed` are the languages it must have a name in."""
+    if not isinstance(tree, Mapping):
+        return (Rejection(under, f"must say {', '.join(KEYS)}"),)
+    faults = [
+        Rejection(f"{under}.{key}", f"does not belong here; what does is {', '.join(KEYS)}")
+        for key in tree
+        if key not in KEYS
+    ]
+    segment = tree.get("segment")
+    if not isinstance(segment, str) or not SEGMENT_ID.fullmatch(segment):
+        faults.append(Rejection(f"{under}.segment", "must be 1 to 64 of a-z, 0-9, _ and -, a letter or digit first"))
+    elif segment in BY_ID:
+        faults.append(Rejection(f"{under}.segment", "is a segment that every shop has"))
+    names = tree.get("names", {})
+    faults.extend(_faults_of_names(names, f"{under}.names", names_needed))
+    rule = parse(tree.get("in"), known, f"{under}.in")
+    if isinstance(rule, tuple):
+        faults.extend(rule)
+    if faults or isinstance(rule, tuple):
+        return tuple(faults)
+    return Segment(str(segment), rule, reads(rule), dict(names))
+
+
+def _faults_of_names(names: Any, path: str, needed: tuple[str, ...]) -> list[Rejection]:
+    if not isinstance(names, Mapping):
+        return [Rejection(path, f"must be a name for each language: {', '.join(LOCALES)}")]
+    faults = [
+        Rejection(f"{path}.{locale}", f"is no language we speak: {', '.join(LOCALES)}")
+        for locale in names
+        if locale not in LOCALES
+    ]
+    faults += [
+        Rejection(f"{path}.{locale}", f"must be a text of 1 to {MAX_NAME_CHARS} characters")
+        for locale, name in names.items()
+        if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_CHARS
+    ]
+    return faults + [Rejection(f"{path}.{locale}", "is missing") for locale in needed if locale not in names]

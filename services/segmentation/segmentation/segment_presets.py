@@ -1,0 +1,64 @@
+"""Reads the segments that a shop has from the start: presets/segments/<preset>.yaml, else that of `default`."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.resources import files
+from zoneinfo import ZoneInfo
+
+import yaml
+
+from common.contracts.envelope import Rejection
+from common.presets import SUFFIX, BadPresets
+from common.shops import Shop
+from segmentation.domain.parse import Known
+from segmentation.domain.parse_segment import LOCALES, SEGMENT_ID, parse_segment
+from segmentation.domain.precedence import in_order
+from segmentation.domain.rule import Segment
+
+FOLDER = "presets/segments"
+DEFAULT = "default"
+MAX_SEGMENTS = 200  # of one preset
+
+
+def segments(shop: Shop) -> tuple[Segment, ...]:
+    """The shop's, none before one that it asks about; raises BadPresets, which names every fault."""
+    name = shop.preset if (files("segmentation") / FOLDER / f"{shop.preset}{SUFFIX}").is_file() else DEFAULT
+    return _read(name, shop.zone)
+
+
+def load_segments(shops: Mapping[str, Shop]) -> Mapping[str, tuple[Segment, ...]]:
+    """Those of each shop, by its id; raises BadPresets."""
+    return {shop_id: segments(shop) for shop_id, shop in shops.items()}
+
+
+def parse_segments(text: str, zone: ZoneInfo) -> tuple[Segment, ...] | tuple[Rejection, ...]:
+    """The segments of a file in the order in which they are answered, or everything that is wrong with it."""
+    try:
+        trees = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        return (Rejection("$", f"not YAML: {error}"),)
+    if not isinstance(trees, list) or len(trees) > MAX_SEGMENTS:
+        return (Rejection("$", f"must be a list of segments, {MAX_SEGMENTS} at most"),)
+    names = [tree.get("segment") if isinstance(tree, dict) else None for tree in trees]
+    known = Known(frozenset(n for n in names if isinstance(n, str) and SEGMENT_ID.fullmatch(n)), zone=zone)
+    faults: list[Rejection] = []
+    made: list[Segment] = []
+    for number, tree in enumerate(trees):
+        read = parse_segment(tree, known, f"$[{number}]", LOCALES)
+        if isinstance(read, tuple):
+            faults.extend(read)
+        elif names.index(read.segment) < number:
+            faults.append(Rejection(f"$[{number}].segment", f"stands at $[{names.index(read.segment)}] already"))
+        else:
+            made.append(read)
+    return tuple(faults) or in_order(made)
+
+
+@lru_cache
+def _read(name: str, zone: str) -> tuple[Segment, ...]:
+    read = parse_segments((files("segmentation") / FOLDER / f"{name}{SUFFIX}").read_text("utf-8"), ZoneInfo(zone))
+    faults = [each for each in read if isinstance(each, Rejection)]
+    if faults:
+        where = f"segmentation/{FOLDER}/{name}{SUFFIX}"
+        raise BadPresets("\n".join(f"{where}: {fault.path}: {fault.reason}" for fault in faults))
+    return tuple(each for each in read if isinstance(each, Segment))

@@ -1,0 +1,153 @@
+"""Three real shops' histories as events, read from their files with SQL: nothing of the product has a part in it.
+
+Each folder is named by a variable, or is unpacked from an archive beside the repository.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+import duckdb
+import pytest
+
+from tests.rules.oracle import EPOCH
+from tests.rules.shapes import Event, Fields, Shop, Speaker
+
+ARCHIVES = Path(__file__).parents[2] / "../shared/data"
+UNPACK_TIMEOUT_S = 60
+LENGTHS = ("1h", "24h", "7d", "30d", "90d", "365d")
+BUSIEST, OTHERS = 500, 1_500  # customers taken
+EXAMPLES = 12  # of what a field holds, for rules to ask about
+
+
+class Source(NamedTuple):
+    """Where a shop's files are, and how its events come out of them: customer, name, microseconds and fields, by kind.
+    `tables` are what the queries call the files."""
+
+    variable: str
+    archive: str
+    file: str
+    zone: str
+    tables: Mapping[str, str]
+    queries: Mapping[str, str]
+
+
+def _olist_file(name: str) -> str:
+    return f"read_csv('olist_{name}_dataset.csv')"
+
+
+_OLIST_TABLES = {
+    "orders": f"{_olist_file('orders')} JOIN {_olist_file('customers')} c USING (customer_id)",
+    "goods": f"{_olist_file('order_items')} JOIN {_olist_file('products')} p USING (product_id)",
+    "payments": _olist_file("order_payments"),
+    "reviews": _olist_file("order_reviews"),
+}
+_OLIST_TIME = "epoch_us(timezone('America/Sao_Paulo', {}::TIMESTAMP))"
+_OLIST_ORDERS = """SELECT customer_unique_id, order_id, {},
+{{'order': order_id, 'amount': paid, 'pieces': pieces, 'items': items, 'categories': categories}} FROM orders
+LEFT JOIN (SELECT order_id, round(100 * sum(payment_value))::BIGINT AS paid FROM payments GROUP BY ALL) USING (order_id)
+LEFT JOIN (SELECT order_id, count(*) AS pieces, list(DISTINCT product_id ORDER BY product_id) AS items,
+    list(DISTINCT product_category_name ORDER BY product_category_name)
+      FILTER (product_category_name IS NOT NULL) AS categories FROM goods GROUP BY ALL) USING (order_id)
+WHERE {} IS NOT NULL"""
+_OLIST_REVIEWS = """SELECT customer_unique_id, order_id || review_id, {}, {{'rating': review_score}}
+FROM reviews JOIN orders USING (order_id) WHERE review_answer_timestamp IS NOT NULL"""
+
+_MERCH_CARTS = """SELECT visitor_id, 'c' || row_number() OVER (), 1000 * event_epoch_ms, {'item': product_sku,
+'quantity': CASE WHEN quantity < 1000000 THEN quantity::BIGINT END, 'price': round(100 * price_usd)::BIGINT}
+FROM happened WHERE action = 'add_to_cart'"""
+_MERCH_VISITS = """SELECT visitor_id, 'v' || row_number() OVER (), 1000 * event_epoch_ms, {'item': product_sku}
+FROM happened WHERE action = 'product_click'"""
+# Each purchase is told several times: the first counts.
+_MERCH_PURCHASES = """SELECT visitor_id, transaction_id, 1000 * min(event_epoch_ms), {'order': transaction_id,
+'amount': round(100 * arg_min(transaction_revenue_usd, event_epoch_ms))::BIGINT,
+'items': list(DISTINCT product_sku ORDER BY product_sku)}
+FROM happened WHERE action = 'purchase' AND transaction_id IS NOT NULL GROUP BY visitor_id, transaction_id"""
+
+_RETAIL_INVOICES = """SELECT CustomerID::BIGINT::VARCHAR, InvoiceNo,
+epoch_us(timezone('Europe/London', min(InvoiceDate)::TIMESTAMP)), {{'order': InvoiceNo,
+'amount': round(100 * abs(sum(Quantity * UnitPrice)))::BIGINT, 'pieces': abs(sum(Quantity))::BIGINT,
+'items': list(DISTINCT StockCode ORDER BY StockCode)}}
+FROM lines WHERE CustomerID IS NOT NULL AND {} starts_with(InvoiceNo, 'C') GROUP BY CustomerID, InvoiceNo"""
+
+SOURCES = {
+    "olist": Source(
+        variable="OLIST",
+        archive="olist.tar.zst",
+        file="olist_orders_dataset.csv",
+        zone="America/Sao_Paulo",
+        tables=_OLIST_TABLES,
+        queries={
+            "order.placed": _OLIST_ORDERS.format(
+                _OLIST_TIME.format("order_purchase_timestamp"), "order_purchase_timestamp"
+            ),
+            "purchase": _OLIST_ORDERS.format(_OLIST_TIME.format("order_approved_at"), "order_approved_at"),
+            "review.submitted": _OLIST_REVIEWS.format(_OLIST_TIME.format("review_answer_timestamp")),
+        },
+    ),
+    "ga_merch_store": Source(
+        variable="MERCH_STORE",
+        archive="ga_merch_store.tar.zst",
+        file="commerce_events.csv",
+        zone="America/Los_Angeles",
+        tables={"happened": "read_csv('commerce_events.csv', types={'visitor_id': 'VARCHAR', 'quantity': 'DOUBLE'})"},
+        queries={"cart.item_added": _MERCH_CARTS, "visit": _MERCH_VISITS, "purchase": _MERCH_PURCHASES},
+    ),
+    "online_retail": Source(
+        variable="ONLINE_RETAIL",
+        archive="online_retail.tar.zst",
+        file="online_retail.csv",
+        zone="Europe/London",
+        tables={"lines": "read_csv('online_retail.csv', types={'InvoiceNo': 'VARCHAR', 'StockCode': 'VARCHAR'})"},
+        queries={"purchase": _RETAIL_INVOICES.format("NOT"), "order.cancelled": _RETAIL_INVOICES.format("")},
+    ),
+}
+
+
+def folder(source: Source, unpack_into: Path) -> Path:
+    """With the shop's files."""
+    if given := os.environ.get(source.variable):
+        return next(Path(given).rglob(source.file)).parent
+    archive, tar = ARCHIVES / source.archive, shutil.which("tar")
+    if not archive.exists() or tar is None or shutil.which("zstd") is None:
+        pytest.skip(
+            f"NOT CHECKED AGAINST A REAL SHOP'S HISTORY: set {source.variable} to the folder with {source.file}"
+        )
+    subprocess.run([tar, "--zstd", "-xf", archive, "-C", unpack_into], check=True, timeout=UNPACK_TIMEOUT_S)
+    return next(unpack_into.rglob(source.file)).parent
+
+
+def speaker(source: Source, files: Path, dice: Random) -> Speaker:
+    """Who says rules about the shop's busiest customers and some others, in the shop's own words."""
+    db = duckdb.connect(config={"threads": 1})
+    db.execute(f"SET file_search_path = '{files}'")
+    for name, table in source.tables.items():
+        db.execute(f"CREATE TABLE {name} AS SELECT * FROM {table}")
+    events: dict[str, list[Event]] = {}
+    for kind, query in source.queries.items():
+        for customer, name, at, fields in db.execute(query).fetchall():
+            about = {field: tuple(v) if isinstance(v, list) else v for field, v in fields.items() if v is not None}
+            events.setdefault(customer, []).append(
+                Event(customer, kind, str(name), EPOCH + timedelta(microseconds=at), about)
+            )
+    customers = sorted(events, key=lambda customer: (-len(events[customer]), customer))
+    taken = [*customers[:BUSIEST], *dice.sample(customers[BUSIEST:], OTHERS)]
+    shop = Shop(taken, [event for customer in taken for event in events[customer]], (), frozenset())
+    return Speaker(dice, shop, _kinds(shop.events, dice), {}, LENGTHS)
+
+
+def _kinds(events: Sequence[Event], dice: Random) -> Mapping[str, Fields]:
+    """Each kind with its fields, and some of what they hold."""
+    found: dict[str, dict[str, list[Any]]] = {}
+    for event in events:
+        for field, value in event.about.items():
+            found.setdefault(event.kind, {}).setdefault(field, []).append(value)
+    return {
+        kind: {field: dice.sample(values, min(EXAMPLES, len(values))) for field, values in fields.items()}
+        for kind, fields in found.items()
+    }
