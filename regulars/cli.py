@@ -249,23 +249,31 @@ def simulate(
     orders: Orders = None,
     json: Annotated[Path | None, typer.Option(help="Write the counts here.")] = None,
     customers: Annotated[Path | None, typer.Option(help="Write one row per customer here (CSV).")] = None,
+    segments: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--segment", help="A segment's YAML file: two more columns for --customers; several may be given."
+        ),
+    ] = None,
 ) -> None:
     """A history through the same decisions in virtual time: who would have been told what, when."""
     from regulars.history.simulate_verb import simulate as verb
     from regulars.history.simulate_verb import simulate_files
 
+    if segments and customers is None:
+        raise typer.BadParameter("--segment adds columns to the file of --customers")
     if mapping is None:
         kind, path = _known(what)
         if kind == Kind.OLIST:
             if file is not None:
                 raise typer.BadParameter("--file is not for olist")
-            _run(verb, kind, path, at, orders, json, customers)
+            _run(verb, kind, path, at, orders, json, customers, segments or [])
         (what, mapping), shop = _mapped(kind, path, file), shop or kind
     elif file is not None:
         raise typer.BadParameter("--file is for known data sets")
     if orders is not None:
         raise typer.BadParameter("--orders is for olist")
-    _run(simulate_files, _files(what), mapping, shop or DEFAULT_SHOP, at, json, customers)
+    _run(simulate_files, _files(what), mapping, shop or DEFAULT_SHOP, at, json, customers, segments or [])
 
 
 @app.command()
