@@ -4,15 +4,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.contracts.envelope import Rejection
 from segmentation.domain.evaluate import Answer, evaluate
 from segmentation.domain.parse import Known, parse
 from segmentation.domain.person import Person
-from segmentation.domain.records import Record, Series, remember
+from segmentation.domain.records import MAX_RECORDS, Record, Series, remember
 from segmentation.domain.rule import Rule
+from segmentation.domain.segments import BY_ID as CELLS
+from segmentation.domain.why import Why, why
 
 NOON = datetime(2026, 3, 28, 12, tzinfo=UTC)  # the day before summer time begins in Berlin
 ZONE = ZoneInfo("Europe/Berlin")
@@ -25,7 +27,7 @@ abouts = st.fixed_dictionaries({"category": st.sampled_from(CATEGORIES), "amount
 histories = st.dictionaries(
     st.sampled_from(KINDS), st.lists(st.tuples(times, abouts), max_size=8), min_size=1, max_size=len(KINDS)
 )
-windows = st.one_of(
+windows: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.just({}),
     st.sampled_from(LENGTHS).map(lambda length: {"over": length}),
     st.sampled_from(("day", "week", "month")).map(lambda period: {"over": {"calendar": period}}),
@@ -49,8 +51,9 @@ def questions(draw: st.DrawFn) -> dict[str, Any]:
             op = draw(st.sampled_from(("older_than", "younger_than")))
             return {function: kind, **window, "op": op, "value": draw(st.sampled_from(LENGTHS))}
         case "then_not":
-            said = {"first": {"of": kind, **window}, "not": {"of": draw(st.sampled_from(KINDS))}}
-            return {"then_not": {**said, "within": draw(st.sampled_from(LENGTHS))}}
+            longer = {"over": "30d"} if isinstance(window.get("over"), str) else window
+            said = {"first": {"of": kind, **longer}, "not": {"of": draw(st.sampled_from(KINDS))}}
+            return {"then_not": {**said, "within": draw(st.sampled_from(LENGTHS[:-1]))}}
         case _:
             return {"bucket": {"salt": "s", "from": draw(st.integers(0, 50)), "to": draw(st.integers(51, 100))}}
 
@@ -70,11 +73,11 @@ def rule_of(tree: object) -> Rule:
     return read
 
 
-def person(history: dict[str, list[tuple[datetime, dict[str, Any]]]]) -> Person:
+def person(history: dict[str, list[tuple[datetime, dict[str, Any]]]], most: int = MAX_RECORDS) -> Person:
     series: dict[str, Series] = {}
     for kind, events in history.items():
         for number, (at, about) in enumerate(events):
-            series[kind] = remember(series.get(kind, Series()), Record(at, f"{kind}{number}", about))
+            series[kind] = remember(series.get(kind, Series()), Record(at, f"{kind}{number}", about), most)
     return Person("shop", "c1", ZONE, series=series)
 
 
@@ -115,43 +118,92 @@ def _follows(tree: Any, answer: Answer) -> None:
             _follows(inner, part)
 
 
+@given(trees, histories, st.integers(1, 4))
+def test_what_is_bounded_is_exact_or_says_that_it_is_not(
+    tree: object, history: dict[str, list[tuple[datetime, dict[str, Any]]]], most: int
+) -> None:
+    rule, whole = rule_of(tree), person(history)
+    answer = evaluate(rule, person(history, most), NOON, {})
+    if not _inexact(answer):
+        assert answer.holds is evaluate(rule, whole, NOON, {}).holds
+
+
+def _inexact(answer: Answer) -> bool:
+    return answer.exact_from is not None or any(_inexact(part) for part in answer.parts)
+
+
+@given(trees, histories)
+def test_the_moment_that_turns_the_answer_turns_it(
+    tree: object, history: dict[str, list[tuple[datetime, dict[str, Any]]]]
+) -> None:
+    rule, known = rule_of(tree), person(history)
+    answer = evaluate(rule, known, NOON, {})
+    if answer.until is not None and answer.turns:
+        assert evaluate(rule, known, answer.until, {}).holds is not answer.holds
+
+
+@given(trees, histories)
+def test_the_words_of_an_answer_follow_the_rule(
+    tree: object, history: dict[str, list[tuple[datetime, dict[str, Any]]]]
+) -> None:
+    rule = rule_of(tree)
+    told = why(rule, evaluate(rule, person(history), NOON, {}))
+    assert msgspec.json.encode(msgspec.json.decode(msgspec.json.encode(told), type=Why)) == msgspec.json.encode(told)
+    settling = [part.holds for part in told.parts if part.settles]
+    if told.parts:
+        assert settling
+        if told.asked == "all":
+            assert all(settling) is told.holds
+        else:
+            assert any(settling) is (told.holds is (told.asked == "any"))
+
+
+KEYS = (
+    *("all", "any", "none", "count", "sum", "field", "op", "value", "last", "where", "then_not", "first", "not"),
+    *(
+        "within",
+        "segment",
+        "bucket",
+        "between",
+        "over",
+        "since",
+        "calendar",
+        "list",
+        "same",
+        "salt",
+        "from",
+        "to",
+        "of",
+    ),
+)
+WORDS = (
+    *KINDS,
+    "eq",
+    "gte",
+    "exists",
+    "older_than",
+    "vip",
+    "tier",
+    "lifecycle",
+    "30d",
+    "2026-01-31",
+    "purchase.amount",
+)
+
+
 @given(
     st.recursive(
-        st.one_of(st.none(), st.integers(), st.text(max_size=5), st.sampled_from(KINDS)),
-        lambda inner: st.one_of(
-            st.lists(inner, max_size=3),
-            st.dictionaries(
-                st.sampled_from(
-                    (
-                        "all",
-                        "any",
-                        "none",
-                        "count",
-                        "sum",
-                        "field",
-                        "op",
-                        "value",
-                        "last",
-                        "where",
-                        "then_not",
-                        "first",
-                        "not",
-                        "within",
-                        "segment",
-                        "bucket",
-                        "between",
-                        "over",
-                    )
-                ),
-                inner,
-                max_size=4,
-            ),
-        ),
+        st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.sampled_from(WORDS)),
+        lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(KEYS), inner, max_size=4)),
         max_leaves=12,
     )
 )
 def test_whatever_is_written_is_a_rule_or_has_faults_with_paths(tree: object) -> None:
-    read = parse(tree, Known(frozenset({"vip"})))
+    read = parse(tree, Known(frozenset({"vip"}), frozenset({"vip"}), ZONE))
     if isinstance(read, tuple):
         assert read
-        assert all(isinstance(fault, Rejection) and fault.path.startswith("$.in") for fault in read)
+        assert all(fault.path.startswith("$.in") and fault.reason for fault in read)
+    else:
+        evaluate(
+            read, person({}), NOON, {"vip": Answer("", holds=True), **dict.fromkeys(CELLS, Answer("", holds=True))}
+        )

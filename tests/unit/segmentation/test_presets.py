@@ -1,14 +1,17 @@
 """Presets: their figures, and every fault of a bad one."""
 
 from datetime import timedelta
+from importlib.resources import files
 
 import pytest
 
 from common.contracts.envelope import Rejection
 from common.presets import BadPresets
 from common.shops import Shop
-from segmentation.domain.lifecycle import Rules
-from segmentation.presets import load, parse
+from segmentation.domain.models.every import Settings
+from segmentation.domain.models.lifecycle import Rules
+from segmentation.domain.rulebook import Rulebook
+from segmentation.presets import load, parse, rulebook
 
 GOOD = """
 lifecycle: {repeat: 2, loyal: 3}
@@ -21,9 +24,24 @@ def shop(shop_id: str, preset: str, currency: str = "CNY") -> Shop:
 
 
 def test_the_figures_of_the_presets() -> None:
-    rules = load({"a": shop("a", "default"), "b": shop("b", "olist", "BRL")})
     days = (timedelta(days=15), timedelta(days=60), timedelta(days=180))
-    assert rules == {"a": Rules("CNY", 2, 3, *days), "b": Rules("BRL", 2, 3, *days)}
+    for name, currency in (("default", "CNY"), ("olist", "BRL")):
+        text = files("segmentation").joinpath(f"presets/{name}.yaml").read_text("utf-8")
+        assert parse(text, currency) == Settings(currency, Rules(currency, 2, 3, *days))
+
+
+def test_a_rulebook_for_each_shop() -> None:
+    books = load({"a": shop("a", "default"), "b": shop("b", "olist", "BRL")})
+    assert [(book.shop_id, book.currency, book.zone.key) for book in books.values()] == [
+        ("a", "CNY", "Asia/Shanghai"),
+        ("b", "BRL", "Asia/Shanghai"),
+    ]
+
+
+def test_other_presets_are_another_edition() -> None:
+    made = [rulebook(text, shop("a", "default")) for text in (GOOD, GOOD, GOOD.replace("60", "61"))]
+    editions = [book.edition for book in made if isinstance(book, Rulebook)]
+    assert editions[0] == editions[1] != editions[2]
 
 
 def test_an_unknown_preset_is_named_with_those_there_are() -> None:
@@ -36,7 +54,7 @@ def test_an_unknown_preset_is_named_with_those_there_are() -> None:
 
 
 def test_a_good_text() -> None:
-    assert isinstance(parse(GOOD, "CNY"), Rules)
+    assert isinstance(parse(GOOD, "CNY"), Settings)
 
 
 def test_every_fault_is_told_with_its_path() -> None:

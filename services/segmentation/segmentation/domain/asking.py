@@ -57,9 +57,11 @@ class Asking:
 
     def ask(self) -> None:
         """The models in their order, then the segments."""
+        resting = self._profile.resting
         for model in self._book.models:
-            self._ask_model(model)
-        if not self._profile.resting:
+            if not resting or LIFECYCLE in model.fields:
+                self._ask_model(model)
+        if not resting:
             self._ask_segments()
 
     def fact(self, name: str) -> Any:
@@ -79,11 +81,13 @@ class Asking:
         known = self.answers.get(model.name)
         is_due = known is not None and known.until is not None and known.until <= self._at
         is_touched = not model.reads.isdisjoint(self.touched)
-        is_new = model.revision > self._profile.revision and not self._profile.resting
+        is_new = model.revision > self._profile.revision
         if not (self._everything or is_due or is_touched or is_new):
             return
         said = model.answer(self._person, self._at)
-        assert said.until is None or said.until > self._at, f"{model.name} changes by {said.until}, not after {self._at}"
+        assert said.until is None or said.until > self._at, (
+            f"{model.name} changes by {said.until}, not after {self._at}"
+        )
         now = Kept({name: _plain(value) for name, value in said.facts.items() if value is not None}, said.until)
         if now == (known or _SAID_NOTHING):
             return

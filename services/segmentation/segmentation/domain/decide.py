@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import get_args
 
 from msgspec.structs import replace
 
 from common.contracts.envelope import Data
 from common.contracts.ingest import CustomerErased, CustomerMerged, CustomerSplit
-from common.contracts.segmentation import SegmentLeft, SegmentRecheck
+from common.contracts.segmentation import Lifecycle, SegmentLeft, SegmentRecheck
 from common.contracts.work import StateMoved
 from common.decision import Decide, Decision, Occasion, Timer
 from segmentation.domain.asking import ACTIVITY, LIFECYCLE, NEW_RULES, Asking
@@ -25,6 +26,8 @@ ERASED = "erased"
 ASK_AGAIN_AFTER = timedelta(seconds=10)  # where another process knows newer rules: by then this one knows them too
 NOT_ASKED = -1  # the revision of a profile that is asked everything when it is next met
 _NOBODY = Profile()
+# The very texts of the contract, since a default is left out of JSON where it is that very text.
+_LIFECYCLES: Mapping[str, Lifecycle] = {name: name for name in get_args(Lifecycle)}
 
 
 def decider(rulebooks: Mapping[str, Rulebook]) -> Decide[Profile]:
@@ -78,7 +81,7 @@ def _ask(
     asked.ask()
     after = replace(
         profile,
-        lifecycle=asked.fact(LIFECYCLE) or "prospect",
+        lifecycle=_LIFECYCLES.get(asked.fact(LIFECYCLE), _NOBODY.lifecycle),
         activity=asked.fact(ACTIVITY),
         answers=asked.answers,
         places=asked.places,
@@ -125,7 +128,8 @@ def _merge_or_forget(
         return replace(without_person(profile), erased_at=occasion.at, resting=True), ()
     theirs = still_known(brought_up(what.state), occasion.occurred_at, profile.erased_at)
     together = part(profile, theirs) if what.taken_back else join(profile, theirs)
-    return replace(together, resting=False), everything_of(profile, theirs)
+    new = profile.erased_at is None or occasion.occurred_at > profile.erased_at
+    return (replace(together, resting=False) if new else together), everything_of(profile, theirs)
 
 
 def _phrase(what: Data) -> str:

@@ -173,7 +173,9 @@ MADE_OF: Mapping[str, Callable[[KnownOrder], Sequence[Record]]] = {
     "order.cancelled": lambda order: _one(order, order.cancelled_at, order.amount_minor or order.told_minor),
     "order.completed": lambda order: _one(order, order.completed_at, order.completed_minor),
     "order.refunded": lambda order: [
-        Record(refund.at, f"{order.order_id}/{refund.refund_id}", {"order": order.order_id, "amount": refund.amount_minor})
+        Record(
+            refund.at, f"{order.order_id}/{refund.refund_id}", {"order": order.order_id, "amount": refund.amount_minor}
+        )
         for refund in order.refunds
     ],
 }

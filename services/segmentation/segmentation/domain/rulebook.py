@@ -30,7 +30,7 @@ class Rulebook(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def by_reads(self) -> Mapping[str, tuple[int, ...]]:
-        """Places in `segments`, by a kind of events, a fact or another segment (`segment:<name>`) that is read there."""
+        """Places in `segments` by what is read there: a kind of events, a fact, a segment (`segment:<name>`)."""
         found: dict[str, list[int]] = {}
         for number, segment in enumerate(self.segments):
             for name in segment.reads:
