@@ -220,8 +220,10 @@ def import_(
         if kind == Kind.OLIST:
             from regulars.history.import_verb import import_history
 
-            if live or check or refused or file:
-                raise typer.BadParameter("--live, --check, --refused and --file are not for olist")
+            if live or check or refused:
+                raise typer.BadParameter("--live, --check and --refused are for files with --mapping")
+            if file is not None:
+                raise typer.BadParameter("--file is not for olist")
             _run(import_history, kind, path, folder, until, orders, elsewhere)
         if live:
             raise typer.BadParameter("--live is for files with --mapping")

@@ -50,7 +50,7 @@ def days_of(history: Sequence[Event[Data]], zone: ZoneInfo) -> tuple[date, ...]:
 
 
 def columns(ended: Sequence[Ended], book: Rulebook, rules: Sequence[Segment], at: datetime) -> Columns:
-    """What COLUMNS names; and of each rule of a file whether it holds, and when that next changes if nothing happens."""
+    """What COLUMNS names; and of each rule of a file whether it holds, and when that changes if nothing happens."""
     final = _final(book, rules, _scale(ended, book, at))
     of_rules = replace(final, segments=_needed(final, rules))
     now, ahead = decider({book.shop_id: final}), decider({book.shop_id: of_rules})
