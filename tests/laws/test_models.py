@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.decision import AN_INSTANT
+from segmentation.domain.lifecycle import Fans, Rules
 from segmentation.domain.model import Model
+from segmentation.domain.models import lifecycle
 from segmentation.domain.models.product_cycle import Cycles, product_cycle
 from segmentation.domain.models.rfm import SCORES, Named, Plan, groups_of, rfm
 from segmentation.domain.models.rfm_fixed import FixedBounds, rfm_fixed
@@ -41,6 +43,7 @@ MODELS: tuple[Model, ...] = (
     value_grade(Grades(12 * DAY, 100, 300)),
     stage(Stages(growth_from=2, mature_from=4, mature_after=15 * DAY, decline_after=18 * DAY)),
     product_cycle(Cycles({"masks": 2 * DAY, "tea": 7 * DAY}, 5 * DAY, 3)),
+    lifecycle.model(Rules("CNY", 2, 3, 5 * DAY, 10 * DAY, 20 * DAY, Fans(2, 15 * DAY))),
 )
 
 # Close to the bounds, so that their very instants are met often.
@@ -56,12 +59,16 @@ purchases = st.builds(
 Purchase = tuple[datetime, int, list[str]]
 
 
-def person(bought: Sequence[Purchase], customer_id: str = "c5") -> Person:
+def person(bought: Sequence[Purchase], shared: Sequence[datetime] = (), customer_id: str = "c5") -> Person:
     series = Series()
     for number, (at, amount, categories) in enumerate(sorted(bought, key=lambda each: each[0])):
         about = {"order": f"o{number}", "amount": amount, "categories": tuple(categories)}
         series = remember(series, Record(at, f"o{number}", about), KEPT)
-    return Person("s", customer_id, ZoneInfo("UTC"), series={"purchase": series} if bought else {})
+    told: dict[str, Series] = {"purchase": series} if bought else {}
+    if shared:
+        records = tuple(Record(at, f"s{number}", {}) for number, at in enumerate(sorted(shared)))
+        told["share"] = Series(records)
+    return Person("s", customer_id, ZoneInfo("UTC"), series=told)
 
 
 histories = st.tuples(st.lists(purchases, max_size=8), st.integers(0, DAYS * 2)).map(
@@ -69,12 +76,16 @@ histories = st.tuples(st.lists(purchases, max_size=8), st.integers(0, DAYS * 2))
 )
 
 
-@given(histories)
+@given(histories, st.lists(instants, max_size=4))
 @settings(max_examples=300)
-def test_until_is_exactly_when_the_answer_changes(history: tuple[list[Purchase], datetime]) -> None:
-    bought, at = history
-    who = person(bought)
+def test_until_is_exactly_when_the_answer_changes(
+    history: tuple[list[Purchase], datetime], shared: list[datetime]
+) -> None:
+    bought, start = history
+    start = max([start, *shared])
+    who = person(bought, shared)
     for model in MODELS:
+        at = start
         for _ in range(100):
             told = model.answer(who, at)
             if told.until is None:
@@ -106,6 +117,8 @@ def test_everybody_is_in_exactly_one_group_of_each_model(history: tuple[list[Pur
     facts = {model.name: model.answer(person(bought), at).facts for model in MODELS}
     for model in MODELS:
         assert set(facts[model.name]) <= set(model.fields)
+    assert facts["lifecycle"]["lifecycle"] in {"prospect", "new", "repeat", "loyal", "fan"}
+    assert ("activity" in facts["lifecycle"]) == bool(bought)
     assert facts["value_grade"]["value_grade"] in {"high", "mid", "low"}
     assert facts["stage"]["stage"] in {"novice", "growth", "mature", "decline"}
     if not bought:

@@ -6,9 +6,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec.structs import replace
 
 from common.decision import AN_INSTANT
 from segmentation.domain.daily import last_due
+from segmentation.domain.lifecycle import Fans, Rules
+from segmentation.domain.models import lifecycle
 from segmentation.domain.models.bought import bought
 from segmentation.domain.models.product_cycle import Cycles, product_cycle
 from segmentation.domain.models.rfm import Plan, rfm
@@ -164,3 +167,38 @@ def test_a_publication_is_due_once_on_days_that_skip_or_repeat_its_time() -> Non
         assert len(due) == 2, "the one of the day before, and one"
         assert max(due) - min(due) <= timedelta(hours=25)
         assert last_due([time(1, 30)], zone, max(due) - AN_INSTANT) == min(due)
+
+
+FANS = Rules("CNY", 2, 3, 15 * DAY, 60 * DAY, 180 * DAY, Fans(2, 100 * DAY))
+
+
+def loyal(last: float, interactions: dict[str, list[float]], purchases: int = 3) -> Person:
+    """Who bought so many times, the last so many days ago, and interacted then and then."""
+    who = person(*((last + number, 0, ()) for number in reversed(range(purchases))))
+    series = dict(who.series)
+    for kind, days in interactions.items():
+        of, _, photo = kind.partition(" ")
+        about: dict[str, Any] = {"photo": bool(photo)} if of == "review.submitted" else {}
+        records = [Record(AT - day * DAY, f"{kind}{day}", about) for day in days]
+        series[of] = Series(tuple(sorted((*series.get(of, Series()).records, *records))))
+    return replace(who, series=series)
+
+
+@pytest.mark.parametrize(
+    ("who", "cell", "changes_after", "reason"),
+    [
+        (loyal(5, {}), ("loyal", "active"), 10, ""),
+        (loyal(5, {"share": [3]}), ("loyal", "active"), 10, ""),
+        (loyal(5, {"share": [3], "review.submitted photo": [97]}), ("fan", "active"), 3, ""),
+        (loyal(5, {"share": [3], "review.submitted": [2, 1]}), ("loyal", "active"), 10, ""),  # no photos
+        (loyal(5, {"share": [3, 2, 99]}, purchases=2), ("repeat", "active"), 10, ""),
+        (loyal(70, {"share": [3, 2, 99]}), ("fan", "winback"), 97, "60 days since the last purchase"),
+        (loyal(70, {"share": [30, 102]}), ("loyal", "winback"), 110, "fewer than 2 interactions in 100 days"),
+        (loyal(70, {"share": [30, 112]}), ("loyal", "winback"), 110, "60 days since the last purchase"),
+    ],
+)
+def test_fans(who: Person, cell: tuple[str, str], changes_after: float, reason: str) -> None:
+    said = lifecycle.model(FANS).answer(who, AT)
+    assert (said.facts["lifecycle"], said.facts["activity"]) == cell
+    assert said.until == AT + changes_after * DAY
+    assert said.reason == reason

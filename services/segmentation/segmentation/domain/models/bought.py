@@ -4,13 +4,11 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from segmentation.domain.orders import PURCHASE
 from segmentation.domain.person import Person
-from segmentation.domain.records import Series
+from segmentation.domain.records import NOTHING, Series
 
-PURCHASE = "purchase"  # the kind: an order that was paid and not cancelled, its amount less what was refunded
 AMOUNT = "amount"  # of one, in minor units
-
-_NONE = Series()
 
 
 class Bought(Struct, frozen=True):
@@ -24,7 +22,7 @@ class Bought(Struct, frozen=True):
 
 def purchases_of(person: Person) -> Series:
     """The purchases that are known one by one, and the sums of those before."""
-    return person.series.get(PURCHASE, _NONE)
+    return person.series.get(PURCHASE, NOTHING)
 
 
 def bought(person: Person) -> Bought | None:

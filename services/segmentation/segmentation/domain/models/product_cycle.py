@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from segmentation.domain.model import Model, Modelled
-from segmentation.domain.models.bought import PURCHASE, purchases_of
+from segmentation.domain.models.bought import purchases_of
+from segmentation.domain.orders import PURCHASE
 from segmentation.domain.person import Person
 
 NAME = "product_cycle"

@@ -6,7 +6,8 @@ from datetime import datetime, time
 from msgspec import Struct
 
 from segmentation.domain.model import Model, Modelled
-from segmentation.domain.models.bought import PURCHASE, bought
+from segmentation.domain.models.bought import bought
+from segmentation.domain.orders import PURCHASE
 from segmentation.domain.person import Person
 from segmentation.domain.rfm import DAY, FIFTHS, Purchaser, Scale, score
 

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from segmentation.domain.model import Model, Modelled
-from segmentation.domain.models.bought import PURCHASE, Bought, bought
+from segmentation.domain.models.bought import Bought, bought
+from segmentation.domain.orders import PURCHASE
 from segmentation.domain.person import Person
 
 NAME = "stage"

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from segmentation.domain.model import Model, Modelled
-from segmentation.domain.models.bought import AMOUNT, PURCHASE, purchases_of
+from segmentation.domain.models.bought import AMOUNT, purchases_of
+from segmentation.domain.orders import PURCHASE
 from segmentation.domain.person import Person
 
 NAME = "value_grade"

@@ -7,6 +7,8 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from segmentation.domain.lifecycle import Fans, Rules
+from segmentation.domain.models.every import Settings
 from segmentation.domain.models.product_cycle import Cycles
 from segmentation.domain.models.rfm import SCORES, Named, Plan, groups_of
 from segmentation.domain.models.rfm_fixed import FixedBounds
@@ -15,6 +17,7 @@ from segmentation.domain.models.value_grade import Grades
 
 MAX_PURCHASES = 1_000
 MAX_DAYS = 3_650
+MAX_INTERACTIONS = 100
 MAX_CYCLES = 100
 MAX_CATEGORIES = 1_000
 MAX_BOUNDS = 9
@@ -59,6 +62,37 @@ def _rising(values: list[int]) -> list[int]:
         if one >= other:
             raise ValueError(f"must rise from each to the next ({one}, {other})")
     return values
+
+
+class _Fan(Section):
+    interactions: int = Field(ge=1, le=MAX_INTERACTIONS)
+    days: Days
+
+
+class _Lifecycle(Section):
+    repeat: int = Field(ge=2, le=MAX_PURCHASES)
+    loyal: int = Field(ge=2, le=MAX_PURCHASES)
+    fan: _Fan | None = None
+
+    @model_validator(mode="after")
+    def _rises(self) -> "_Lifecycle":
+        if not self.repeat < self.loyal:
+            raise ValueError(f"loyal ({self.loyal}) must take more purchases than repeat ({self.repeat})")
+        return self
+
+
+class _Activity(Section):
+    stimulate: Days
+    winback: Days
+    lost: Days
+
+    @model_validator(mode="after")
+    def _rises(self) -> "_Activity":
+        if not self.stimulate < self.winback < self.lost:
+            raise ValueError(
+                f"days must rise from stimulate ({self.stimulate}) to winback ({self.winback}) to lost ({self.lost})"
+            )
+        return self
 
 
 class _Order(Section):
@@ -194,3 +228,36 @@ class ProductCycle(Section):
         """What the model is made of."""
         lengths = {category: timedelta(days=days) for category, days in self.categories.items()}
         return Cycles(lengths, timedelta(days=self.default_days), self.dormant_after)
+
+
+class PurchaseSections(Section):
+    """All of them, for the preset of a shop to hold."""
+
+    lifecycle: _Lifecycle
+    activity: _Activity
+    product_cycle: ProductCycle | None = None
+    rfm: Rfm | None = None
+    rfm_fixed: RfmFixed | None = None
+    value_grade: ValueGrade | None = None
+    stage: Stage | None = None
+
+    def settings(self, currency: str) -> Settings:
+        """What the models of a shop with that currency are made of."""
+        fan = self.lifecycle.fan
+        return Settings(
+            currency=currency,
+            lifecycle=Rules(
+                currency=currency,
+                repeat_from=self.lifecycle.repeat,
+                loyal_from=self.lifecycle.loyal,
+                stimulate_from=timedelta(days=self.activity.stimulate),
+                winback_from=timedelta(days=self.activity.winback),
+                lost_from=timedelta(days=self.activity.lost),
+                fans=None if fan is None else Fans(fan.interactions, timedelta(days=fan.days)),
+            ),
+            product_cycle=None if self.product_cycle is None else self.product_cycle.cycles(),
+            rfm=None if self.rfm is None else self.rfm.plan(),
+            rfm_fixed=None if self.rfm_fixed is None else self.rfm_fixed.bounds(currency),
+            value_grade=None if self.value_grade is None else self.value_grade.grades(currency),
+            stage=None if self.stage is None else self.stage.stages(),
+        )
