@@ -9,12 +9,14 @@ import yaml
 from common.contracts.envelope import Rejection
 from common.presets import Refused
 from regulars.answer import Customer
+from regulars.history.ending import COLUMNS
 from segmentation.domain.parse import Known
 from segmentation.domain.parse_segment import parse_segment
 from segmentation.domain.precedence import in_order
 from segmentation.domain.rule import Segment
 from segmentation.domain.rulebook import Rulebook
 
+TAKEN = (*Customer.__struct_fields__, *COLUMNS)  # columns that are something else
 SEGMENT = "segment"  # its name in the file; the file's own where it says none
 
 
@@ -45,7 +47,7 @@ def rules_of(documents: Mapping[Path, Mapping[str, Any]], book: Rulebook) -> tup
         read = parse_segment(document, known)
         if isinstance(read, tuple):
             faults += [f"{path}: {fault.path}: {fault.reason}" for fault in read]
-        elif name in book.by_id or name in Customer.__struct_fields__ or name in names[:number]:
+        elif name in book.by_id or name in TAKEN or name in names[:number]:
             faults.append(f"{path}: $.{SEGMENT}: there is {name!r} already")
         else:
             made.append(read)
