@@ -79,7 +79,7 @@ def test_dead_letters_of_no_installation(here: Path, arguments: tuple[str, ...])
 
 
 def test_a_key_of_an_unknown_shop(here: Path) -> None:
-    fault = "unknown shop 'nope'; there are demo, olist"
+    fault = "unknown shop 'nope'; there are demo, olist, cdnow, online_retail, ga_merch_store, taobao_userbehavior"
     assert said("keys", "create", "--scope", "read", "--shop", "nope") == (1, "", f"regulars: {fault}\n")
     assert nothing_begun(here)
 
