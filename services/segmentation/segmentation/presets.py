@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import yaml
+from msgspec.structs import replace
 from pydantic import ValidationError
 
 from common import presets
@@ -12,13 +13,18 @@ from common.contracts.envelope import Rejection
 from common.ids import derived_id
 from common.shops import Shop
 from segmentation.domain.models.every import Settings, models
-from segmentation.domain.rule import Segment
 from segmentation.domain.rulebook import Rulebook
-from segmentation.purchase_presets import CURRENCY, PurchaseSections
+from segmentation.purchase_presets import PurchaseSections
+from segmentation.segment_presets import segments
+from segmentation.shopper_presets import CURRENCY, ShopperSections
 
 EDITION_CHARS = 12  # of a hash of all presets of a shop
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
+
+
+class _Preset(ShopperSections, PurchaseSections):
+    """All sections there are."""
 
 
 def load(shops: Mapping[str, Shop]) -> Mapping[str, Rulebook]:
@@ -42,20 +48,15 @@ def rulebook(text: str, shop: Shop) -> Rulebook | tuple[Rejection, ...]:
     )
 
 
-def segments(shop: Shop) -> tuple[Segment, ...]:  # noqa: ARG001 - of the shop's preset
-    """The segments that a shop has besides the grid's cells, in an order in which none asks about a later one."""
-    return ()
-
-
 def parse(text: str, currency: str) -> Settings | tuple[Rejection, ...]:
     """A preset's text for a shop with that currency, or everything that is wrong with it."""
     try:
-        preset = PurchaseSections.model_validate(yaml.safe_load(text), context={CURRENCY: currency})
+        preset = _Preset.model_validate(yaml.safe_load(text), context={CURRENCY: currency})
     except yaml.YAMLError as error:
         return (Rejection("$", f"not YAML: {error}"),)
     except ValidationError as error:
         return tuple(Rejection(_path(x["loc"]), x["msg"].removeprefix("Value error, ")) for x in error.errors())
-    return preset.settings(currency)
+    return replace(preset.settings(currency), shoppers=preset.shoppers(currency))
 
 
 def _path(location: tuple[int | str, ...]) -> str:

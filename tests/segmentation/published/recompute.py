@@ -1,7 +1,7 @@
 """What the models must say, as set queries over a shop's raw files. Shares no code with the service.
 
-A shop is a table `bought` of its purchases: customer, id, bought_at, gone (when it was cancelled, if it was), amount in minor
-units, categories. `asked` holds the customers with the instants that they are asked about; times are UTC without a
+A shop is a table `bought` of its purchases: customer, id, bought_at, gone (when it was cancelled, if it was), amount
+in minor units, categories. `asked` holds the customers with the instants that they are asked about; times are UTC without a
 zone, so that an interval of days is always whole times 24 hours.
 """
 
@@ -17,8 +17,8 @@ from tests.segmentation.published.files import file_of
 Row = dict[str, Any]
 Asked = tuple[str, datetime]  # customer, instant
 
-SHOP = """CREATE TABLE bought (customer VARCHAR NOT NULL, id VARCHAR PRIMARY KEY, bought_at TIMESTAMP NOT NULL, gone TIMESTAMP,
-    amount BIGINT NOT NULL, categories VARCHAR[] NOT NULL)"""
+SHOP = """CREATE TABLE bought (customer VARCHAR NOT NULL, id VARCHAR PRIMARY KEY, bought_at TIMESTAMP NOT NULL,
+    gone TIMESTAMP, amount BIGINT NOT NULL, categories VARCHAR[] NOT NULL)"""
 READ = "read_csv($path, header = true, all_varchar = true, delim = ',', quote = '\"', escape = '\"', parallel = false)"
 
 CDNOW = """INSERT INTO bought
@@ -74,8 +74,8 @@ PURCHASES = """CREATE OR REPLACE TABLE purchases AS
         AND (gone IS NULL OR gone > now)"""
 
 FIGURES = """
-    SELECT customer, now, count(id) AS n, min(bought_at) AS first_at, max(bought_at) AS last_at, sum(amount)::BIGINT AS amount,
-        sum(amount) FILTER (bought_at > now - to_days($grade_days))::BIGINT AS spent
+    SELECT customer, now, count(id) AS n, min(bought_at) AS first_at, max(bought_at) AS last_at,
+        sum(amount)::BIGINT AS amount, sum(amount) FILTER (bought_at > now - to_days($grade_days))::BIGINT AS spent
     FROM purchases GROUP BY customer, now"""
 
 # Days are whole: (now - last) / 86,400 s rounded down.
@@ -83,8 +83,8 @@ MODELS = f"""
     WITH figures AS ({FIGURES}), cycles AS (
         SELECT customer, now, category, max(bought_at) AS last_at,
             coalesce(cycle.days, $cycle_days) AS days
-        FROM (SELECT customer, now, bought_at, unnest(CASE len(categories) WHEN 0 THEN [''] ELSE categories END) AS category
-            FROM purchases WHERE id IS NOT NULL)
+        FROM (SELECT customer, now, bought_at,
+            unnest(CASE len(categories) WHEN 0 THEN [''] ELSE categories END) AS category FROM purchases WHERE id IS NOT NULL)
         LEFT JOIN cycle USING (category) GROUP BY customer, now, category, days
     ), states AS (
         SELECT customer, now, list(DISTINCT CASE

@@ -9,6 +9,7 @@ from segmentation.domain.models import lifecycle
 from segmentation.domain.models.product_cycle import Cycles, product_cycle
 from segmentation.domain.models.rfm import Plan, rfm
 from segmentation.domain.models.rfm_fixed import FixedBounds, rfm_fixed
+from segmentation.domain.models.shoppers import Shoppers, shopper_models
 from segmentation.domain.models.stage import Stages, stage
 from segmentation.domain.models.value_grade import Grades, value_grade
 
@@ -23,6 +24,7 @@ class Settings(Struct, frozen=True):
     rfm_fixed: FixedBounds | None = None
     value_grade: Grades | None = None
     stage: Stages | None = None
+    shoppers: Shoppers = Shoppers()
 
 
 def models(settings: Settings) -> tuple[Model, ...]:
@@ -42,3 +44,4 @@ def _models(settings: Settings) -> Iterator[Model]:
         yield value_grade(settings.value_grade)
     if settings.stage is not None:
         yield stage(settings.stage)
+    yield from shopper_models(settings.shoppers)
