@@ -13,7 +13,7 @@ import pytest
 from tests.data_sets import folder_of
 from tests.e2e.commands import run
 
-SIMULATION_TIMEOUT_S = 300.0  # on a busy machine
+SIMULATION_TIMEOUT_S = 350.0  # on a busy machine
 READ_TIMEOUT_S = 150.0
 DAY = timedelta(days=1)
 
