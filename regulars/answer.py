@@ -2,8 +2,8 @@
 
 import csv
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import msgspec
@@ -33,13 +33,33 @@ class Customer(Struct, frozen=True):
     tier: str
 
 
+class Ended(Struct, frozen=True):
+    """A customer as a simulation leaves it. `days` are those of the shop's calendar on which something was bought."""
+
+    customer_id: str
+    profile: Profile
+    days: tuple[date, ...]
+
+
+class Columns(Struct, frozen=True):
+    """More columns of the file of customers: their names, and by customer their values."""
+
+    names: tuple[str, ...] = ()
+    of: Mapping[str, tuple[object, ...]] = {}
+
+
+NO_MORE = Columns()
+
+
 class Answer(Struct, frozen=True):
-    """Everything asked of a shop at one moment. `accounts` are customers that ever completed an order."""
+    """Everything asked of a shop at one moment. `accounts` are customers that ever completed an order; `ended` is
+    there only where it was asked for."""
 
     at: datetime
     customers: list[Customer]
     accounts: int
     messages: Mapping[str, Mapping[str, int]]  # journey step -> month -> sent
+    ended: Sequence[Ended] = ()
 
 
 def customer_of(customer_id: str, profile: Profile, account: Account | None) -> Customer:
@@ -89,13 +109,14 @@ def write_json(answer: Answer, path: Path) -> None:
     path.write_bytes(msgspec.json.format(msgspec.json.encode(summary(answer)), indent=2) + b"\n")
 
 
-def write_customers(answer: Answer, path: Path) -> None:
-    """One row per customer, in order of id; times in UTC."""
+def write_customers(answer: Answer, path: Path, more: Columns = NO_MORE) -> None:
+    """One row per customer, in order of id; times in UTC, days of the shop's calendar."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(Customer.__struct_fields__)
+        writer.writerow((*Customer.__struct_fields__, *more.names))
         for customer in sorted(answer.customers, key=lambda c: c.id):
-            writer.writerow(_cell(value) for value in msgspec.structs.astuple(customer))
+            of = more.of[customer.id] if more.names else ()
+            writer.writerow(_cell(value) for value in (*msgspec.structs.astuple(customer), *of))
 
 
 def _cell(value: object) -> object:

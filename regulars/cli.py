@@ -19,7 +19,7 @@ from ingest.connectors.known import CONNECTORS
 from regulars.asking import Elsewhere, elsewhere_of
 from regulars.bench import NAMES as BENCHMARKS
 from regulars.embedded_postgres import FolderInUse, ServerFailed
-from regulars.history.known import Kind
+from regulars.history.known import Kind, file_of
 from regulars.history.olist import OlistError
 from regulars.home import DEFAULT_FOLDER, DEFAULT_SHOP, Home
 from regulars.kafka_broker import KafkaFailed, KafkaUnavailable
@@ -151,10 +151,18 @@ def demo(
     _run(verb, folder, seed, leave)
 
 
-What = Annotated[list[str], typer.Argument(help="Files, with --mapping; or `olist` and the folder of its files.")]
+What = Annotated[
+    list[str], typer.Argument(help=f"Files, with --mapping; or one of {', '.join(Kind)} and the folder of its files.")
+]
 MappingOf = Annotated[
     str | None, typer.Option("--mapping", help="What a row of the files is: a YAML file, or a packaged mapping's name.")
 ]
+
+
+ShopOf = Annotated[
+    str | None, typer.Option("--shop", help=f"The shop that they are of; {DEFAULT_SHOP}, or of a data set its own.")
+]
+FileOf = Annotated[str | None, typer.Option("--file", help="Which file of a data set: of cdnow, sample or master.")]
 
 
 def _known(what: list[str]) -> tuple[Kind, Path]:
@@ -165,6 +173,15 @@ def _known(what: list[str]) -> tuple[Kind, Path]:
     if len(folder) != 1:
         raise typer.BadParameter(f"{name} wants the folder with its files")
     return Kind(name), Path(folder[0])
+
+
+def _mapped(kind: Kind, folder: Path, called: str | None) -> tuple[list[str], str]:
+    """A data set that is read by a mapping: its file and the mapping's name."""
+    try:
+        file, mapping = file_of(kind, folder, called)
+    except ValueError as fault:
+        raise typer.BadParameter(str(fault)) from None
+    return [str(file)], mapping
 
 
 def _files(what: list[str]) -> list[Path]:
@@ -178,7 +195,8 @@ def _files(what: list[str]) -> list[Path]:
 def import_(
     what: What,
     mapping: MappingOf = None,
-    shop: Annotated[str, typer.Option("--shop", help="The shop that the files are of.")] = DEFAULT_SHOP,
+    shop: ShopOf = None,
+    file: FileOf = None,
     live: Annotated[
         bool, typer.Option("--live", help="With --mapping: what happens now, not history (offline sales).")
     ] = False,
@@ -200,40 +218,66 @@ def import_(
     """
     elsewhere = _elsewhere([url] if url is not None else None, key)
     if mapping is None:
-        from regulars.history.import_verb import import_history
+        kind, path = _known(what)
+        if kind == Kind.OLIST:
+            from regulars.history.import_verb import import_history
 
-        if live or check or refused:
-            raise typer.BadParameter("--live, --check and --refused are for files with --mapping")
-        _run(import_history, *_known(what), folder, until, orders, elsewhere)
+            if live or check or refused:
+                raise typer.BadParameter("--live, --check and --refused are for files with --mapping")
+            if file is not None:
+                raise typer.BadParameter("--file is not for olist")
+            _run(import_history, kind, path, folder, until, orders, elsewhere)
+        if live:
+            raise typer.BadParameter("--live is for files with --mapping")
+        (what, mapping), shop = _mapped(kind, path, file), shop or kind
+    elif file is not None:
+        raise typer.BadParameter("--file is for known data sets")
     if orders is not None or (live and until is not None):
-        raise typer.BadParameter("--orders is for known data sets, --until for history")
+        raise typer.BadParameter("--orders is for olist, --until for history")
+    shop = shop or DEFAULT_SHOP
     from regulars.files.import_files import check_files, import_files
 
     files = _files(what)
     if check:
-        _run(check_files, files, str(mapping), shop, live, refused)
-    _run(import_files, files, str(mapping), shop, folder, live, until, elsewhere, refused)
+        _run(check_files, files, mapping, shop, live, refused)
+    _run(import_files, files, mapping, shop, folder, live, until, elsewhere, refused)
 
 
 @app.command()
 def simulate(
     what: What,
     mapping: MappingOf = None,
-    shop: Annotated[str, typer.Option("--shop", help="The shop whose rules they live under.")] = DEFAULT_SHOP,
+    shop: ShopOf = None,
+    file: FileOf = None,
     at: Time = None,
     orders: Orders = None,
     json: Annotated[Path | None, typer.Option(help="Write the counts here.")] = None,
     customers: Annotated[Path | None, typer.Option(help="Write one row per customer here (CSV).")] = None,
+    segments: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--segment", help="A segment's YAML file: two more columns for --customers; several may be given."
+        ),
+    ] = None,
 ) -> None:
     """A history through the same decisions in virtual time: who would have been told what, when."""
     from regulars.history.simulate_verb import simulate as verb
     from regulars.history.simulate_verb import simulate_files
 
+    if segments and customers is None:
+        raise typer.BadParameter("--segment adds columns to the file of --customers")
     if mapping is None:
-        _run(verb, *_known(what), at, orders, json, customers)
+        kind, path = _known(what)
+        if kind == Kind.OLIST:
+            if file is not None:
+                raise typer.BadParameter("--file is not for olist")
+            _run(verb, kind, path, at, orders, json, customers, segments or [])
+        (what, mapping), shop = _mapped(kind, path, file), shop or kind
+    elif file is not None:
+        raise typer.BadParameter("--file is for known data sets")
     if orders is not None:
-        raise typer.BadParameter("--orders is for known data sets")
-    _run(simulate_files, _files(what), str(mapping), shop, at, json, customers)
+        raise typer.BadParameter("--orders is for olist")
+    _run(simulate_files, _files(what), mapping, shop or DEFAULT_SHOP, at, json, customers, segments or [])
 
 
 @app.command()

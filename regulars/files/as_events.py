@@ -10,6 +10,9 @@ from rich.console import Console
 from common.clock import RealClock
 from common.contracts.envelope import Data, Event
 from common.contracts.ingest import OF_THE_EDGE
+from common.settings import load_settings
+from common.shops import load_shops
+from ingest.classes.telling import Classes
 from ingest.domain.accept import Accepted
 from regulars.files import mapping as mappings
 from regulars.files.reading import Reading
@@ -28,6 +31,7 @@ def events_of(
     if wrong := sorted(OF_THE_EDGE_TYPES & {rule.type for rule in mapping.rules}):
         raise ValueError(f"{mapping.name} cannot be simulated: {', '.join(wrong)} is settled by a running system")
     teller = Teller(mapping, shop_id, RealClock().now(), historic=True)
+    classes = Classes.of(load_shops(load_settings().shops))
     found: dict[str, Event[Data]] = {}
     report_path = Path(f"{mapping.name}.refused.ndjson")
     with Report(report_path, files, False) as report, Reading(files, mapping, teller, report, until) as reading:
@@ -36,7 +40,8 @@ def events_of(
             taken = teller.taken(line.body)
             assert isinstance(taken, Accepted), "it was taken before"
             person = taken.event.customer_id or person_of(taken)
-            found.setdefault(taken.event.id, replace(taken.event, historic=False, customer_id=person))
+            for event in (each.event for each in classes.told([taken])):
+                found.setdefault(event.id, replace(event, historic=False, customer_id=person))
         if report.rows:
             console.print(f"{report.rows:,} rows refused; where and why: {report.path}")
     if not found:

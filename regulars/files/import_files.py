@@ -45,7 +45,7 @@ def import_files(
     """Where it goes is said in `into_system`; only one that goes on a system of this machine knows its shops here."""
     mapping = mappings.load(named)
     if elsewhere is None:
-        _of_shop(mapping, shop_id)
+        of_shop(mapping, shop_id)
     name = f"{mapping.name}-{shop_id}{'-live' if live else ''}"
     cursor = Cursor(
         folder, name, content(files, mapping, shop_id), until, elsewhere.address_of("ingest") if elsewhere else ""
@@ -129,7 +129,8 @@ def check_files(files: Sequence[Path], named: str, shop_id: str, live: bool, rep
         return _say_refused(report)
 
 
-def _of_shop(mapping: FileMapping, shop_id: str) -> None:
+def of_shop(mapping: FileMapping, shop_id: str) -> None:
+    """Raises BadMapping where the shop is not there, or has another currency."""
     shops = load_shops(load_settings().shops)
     if shop_id not in shops:
         raise BadMapping(f"no shop {shop_id!r}; there are {', '.join(sorted(shops))} (REGULARS_SHOPS names the file)")

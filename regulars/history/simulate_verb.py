@@ -2,7 +2,7 @@
 
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,8 +13,12 @@ from common.house import GC_THRESHOLDS
 from common.settings import load_settings
 from common.shops import load_shops
 from regulars.answer import summary, write_customers, write_json
+from regulars.files import mapping as mappings
 from regulars.files.as_events import events_of
+from regulars.files.import_files import of_shop
+from regulars.history.ending import columns
 from regulars.history.known import read
+from regulars.history.segment_files import read_segment, rules_of
 from regulars.history.virtual_time import Simulation
 
 console = Console()
@@ -22,33 +26,54 @@ notes = Console(stderr=True)  # what is printed may be piped on: it is the answe
 
 
 def simulate(
-    kind: str, path: Path, at: datetime | None, orders: int | None, json: Path | None, customers: Path | None
+    kind: str,
+    path: Path,
+    at: datetime | None,
+    orders: int | None,
+    json: Path | None,
+    customers: Path | None,
+    segments: Sequence[Path] = (),
 ) -> None:
     """A known data set; without `at`, up to its last event."""
     notes.print(f"Reading {path} ...")
-    _live(lambda: read(kind, path, at, orders), at, json, customers)
+    _live(lambda: read(kind, path, at, orders), at, json, customers, segments)
 
 
 def simulate_files(
-    files: list[Path], mapping: str, shop_id: str, at: datetime | None, json: Path | None, customers: Path | None
+    files: list[Path],
+    mapping: str,
+    shop_id: str,
+    at: datetime | None,
+    json: Path | None,
+    customers: Path | None,
+    segments: Sequence[Path] = (),
 ) -> None:
     """Files with a mapping; without `at`, up to their last event."""
-    _live(lambda: events_of(files, mapping, shop_id, at, notes), at, json, customers)
+    of_shop(mappings.load(mapping), shop_id)
+    _live(lambda: events_of(files, mapping, shop_id, at, notes), at, json, customers, segments)
 
 
 def _live(
-    read_all: Callable[[], list[Event[Data]]], at: datetime | None, json: Path | None, customers: Path | None
+    read_all: Callable[[], list[Event[Data]]],
+    at: datetime | None,
+    json: Path | None,
+    customers: Path | None,
+    segments: Sequence[Path],
 ) -> None:
+    simulation = Simulation(load_shops(load_settings().shops), keeps_ended=customers is not None)
+    documents = {path: read_segment(path) for path in segments}  # a fault is told before the long reading
     gc.set_threshold(*GC_THRESHOLDS)  # a history is millions of small objects that all stay
     began = time.perf_counter()
     events = read_all()
     read_s = time.perf_counter() - began
-    answer = Simulation(load_shops(load_settings().shops)).run(events, at or events[-1].occurred_at.astimezone(UTC))
+    book = simulation.rulebooks[events[0].shop_id]
+    rules = rules_of(documents, book)
+    answer = simulation.run(events, at or events[-1].occurred_at.astimezone(UTC))
     ran_s = time.perf_counter() - began - read_s
     if json is not None:
         write_json(answer, json)
     if customers is not None:
-        write_customers(answer, customers)
+        write_customers(answer, customers, columns(answer.ended, book, rules, answer.at))
     if json is None and customers is None:
         console.print_json(data=summary(answer))
     notes.print(

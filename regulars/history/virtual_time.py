@@ -21,7 +21,8 @@ from journeys import presets as journeys_presets
 from loyalty import app as loyalty
 from loyalty import presets as loyalty_presets
 from notifier import app as notifier
-from regulars.answer import Answer, Customer, by_month, customer_of
+from regulars.answer import Answer, Customer, Ended, by_month, customer_of
+from regulars.history.ending import days_of
 from segmentation import app as segmentation
 from segmentation import presets as segmentation_presets
 
@@ -31,14 +32,17 @@ EVENTS_ON_ONE_CORE = 50_000  # up to so many, other processes are not worth thei
 Key = tuple[str, str]  # shop_id, customer_id
 Histories = Mapping[Key, list[Event[Data]]]
 Sent = tuple[str, str]  # journey step, month
-Lived = tuple[list[Customer], int, list[Sent]]  # customers, how many of them have an account, messages
+Lived = tuple[
+    list[Customer], int, list[Sent], list[Ended]
+]  # customers, how many have an account, messages; how all end
 
 
 class Simulation:
     """The services' decisions for a set of shops."""
 
-    def __init__(self, shops: Mapping[str, Shop]) -> None:
-        self._segmentation = segmentation.service(segmentation_presets.load(shops))
+    def __init__(self, shops: Mapping[str, Shop], *, keeps_ended: bool = False) -> None:
+        self.rulebooks, self._keeps_ended = segmentation_presets.load(shops), keeps_ended
+        self._segmentation = segmentation.service(self.rulebooks)
         self._loyalty = loyalty.service(loyalty_presets.load(shops))
         definitions = journeys_presets.load(shops)
         self._journeys = journeys.service(definitions)
@@ -56,11 +60,13 @@ class Simulation:
         customers: list[Customer] = []
         accounts = 0
         sent: list[Sent] = []
-        for some, opened, told in self._on_all_cores(histories, parts, at):
+        ended: list[Ended] = []
+        for some, opened, told, left in self._on_all_cores(histories, parts, at):
+            ended += left
             customers += some
             accounts += opened
             sent += told
-        return Answer(at, customers, accounts, by_month(sent))
+        return Answer(at, customers, accounts, by_month(sent), ended)
 
     def _on_all_cores(self, histories: Histories, parts: Sequence[Sequence[Key]], at: datetime) -> Iterator[Lived]:
         """The parts in their order. What is short is not worth other processes."""
@@ -77,6 +83,7 @@ class Simulation:
         customers: list[Customer] = []
         accounts = 0
         sent: list[Sent] = []
+        ended: list[Ended] = []
         for key in keys:
             profile = _live(self._segmentation, key, histories[key], at)
             account = _live(self._loyalty, key, histories[key], at)
@@ -86,7 +93,10 @@ class Simulation:
             of_account = account.stored.state if account.stored is not None else None
             customers.append(customer_of(key[1], profile.stored.state, of_account))
             accounts += of_account is not None and of_account.opened_at is not None
-        return customers, accounts, sent
+            if self._keeps_ended:
+                days = days_of(histories[key], self._zones[key[0]])
+                ended.append(Ended(key[1], profile.stored.state, days))
+        return customers, accounts, sent, ended
 
     def _told(self, key: Key, facts: Sequence[Event[Data]], at: datetime) -> list[tuple[str, datetime]]:
         """The messages notifier would have sent, each attempt taken as a success: (step, time)."""

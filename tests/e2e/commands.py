@@ -119,10 +119,10 @@ def running(
         command.kill()
 
 
-def run(folder: Path, *arguments: str) -> tuple[int, str]:
+def run(folder: Path, *arguments: str, within_s: float = RUN_TIMEOUT_S) -> tuple[int, str]:
     """Runs a verb that ends by itself: its status and what it said."""
     with running(folder, *arguments) as command:
-        return command.ended(RUN_TIMEOUT_S), command.said
+        return command.ended(within_s), command.said
 
 
 class Up:

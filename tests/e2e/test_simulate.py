@@ -1,5 +1,6 @@
 """`regulars simulate`: the same input, the same bytes; and on a real shop's history what the recompute says."""
 
+import csv
 import json
 import signal
 from datetime import UTC, datetime
@@ -34,9 +35,16 @@ def test_a_real_history_gives_the_same_bytes_and_those_of_the_recompute(olist: P
             assert command.ended(SIMULATION_TIMEOUT_S) == 0, command.said
     for name in ("counts.json", "customers.csv"):
         assert (places[0] / name).read_bytes() == (places[1] / name).read_bytes(), name
-    assert (places[0] / "customers.csv").read_bytes() == (tmp_path / "recomputed.csv").read_bytes()
+    wanted = _rows(tmp_path / "recomputed.csv")
+    assert _rows(places[0] / "customers.csv", columns=len(wanted[0])) == wanted
     assert json.loads((places[0] / "counts.json").read_text()) == answer.summary()
     assert answer.summary()["customers"] > ORDERS * 0.9
+
+
+def _rows(path: Path, columns: int | None = None) -> list[list[str]]:
+    """The first columns; what a simulation says beyond them is checked on other data sets."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return [row[:columns] for row in csv.reader(file)]
 
 
 def test_without_files_it_prints_the_counts(tmp_path: Path) -> None:

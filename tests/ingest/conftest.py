@@ -15,7 +15,7 @@ import pytest
 
 from common.clock import RealClock
 from common.contracts.envelope import Data, Decoder, Event
-from common.contracts.ingest import Tick
+from common.contracts.ingest import CustomerUpdated, Tick
 from common.contracts.topics import INGEST_EVENTS
 from common.db.engine import open_pool
 from common.db.migrate import migrate
@@ -163,10 +163,16 @@ def lines(events: Sequence[Any]) -> bytes:
     return b"\n".join(json.dumps(event).encode() for event in events)
 
 
-async def rows_of(source: asyncpg.Pool | asyncpg.Connection, query: str = SENT) -> list[Row]:
-    """What stands in the outbox, in the order it is read."""
+async def rows_of(source: asyncpg.Pool | asyncpg.Connection, query: str = SENT, classes: bool = False) -> list[Row]:
+    """What stands in the outbox, in the order it is read; what is told of `classes` beside it only when asked for."""
     found = await source.fetch(query, INGEST_EVENTS.name)
-    return [Row(row["xid"], row["part"], _decoded(row["body"])) for row in found]
+    rows = [Row(row["xid"], row["part"], _decoded(row["body"])) for row in found]
+    return [row for row in rows if classes or not is_of_classes(row.event)]
+
+
+def is_of_classes(event: Event[Data]) -> bool:
+    """Whether ingest made it to tell the classes that another event brought."""
+    return event.type == CustomerUpdated.TYPE and event.causation_id != ""
 
 
 def _decoded(body: bytes) -> Event[Data]:

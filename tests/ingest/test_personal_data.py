@@ -108,6 +108,10 @@ REFUSED: list[Any] = [
     event(26, "visit", {}, subject=PHONE),
     event(27, "visit", {}, subject=EMAIL),
     event(28, "visit", {}, subject=f"{NAME} {STREET}"),
+    event(48, "customer.updated", {"attributes": {"wechat": PHONE}}),
+    event(49, "customer.updated", {"attributes": {EMAIL: "x"}}),
+    event(50, "customer.updated", {"attributes": {f"{NAME} {STREET}": "x"}}),
+    event(51, "customer.updated", {"tags_added": [EMAIL]}),
     event(29, "visit", {}, shopid=PHONE),
     event(30, "visit", {}, source=f"{STREET} 9"),
     event(31, "visit", {}, time=PHONE),
@@ -318,6 +322,7 @@ async def _by_other_doors(client: httpx.AsyncClient) -> None:
     answers.append(await client.post("/v1/events", headers=structured, content=body))
     answers.append(await client.post("/v1/events", headers=structured, content=body.replace("visit", PHONE)))
     traits = {"phone": f"+86 {PHONE}", "email": EMAIL, "name": NAME, "address": {"street": STREET, "city": "杭州"}}
+    traits |= {"nickname": NAME, "home": STREET, "plan": PHONE, "gender": EMAIL, "tags": [EMAIL, PHONE]}
     reviewed = {"event": "Product Reviewed", "properties": {"rating": 4, "review_body": REVIEW}}
     messages = [
         {"type": "identify", "userId": "c1", "messageId": "m1", "traits": traits},
@@ -481,6 +486,9 @@ async def test_nor_does_it_travel_over_kafka(everything: Settings, start_kafka: 
         carried = await everything_on(cluster.bootstrap)
     await admin.close()
     assert any(b'"type":"customer.erased"' in body for body in carried["ingest.events.v1"])
+    classes = (b'"occupation":"home"', b'"phone_carrier":"china_mobile"', b'"email_class":"company"')
+    for told in classes:  # made of what must not travel
+        assert any(told in body for body in carried["ingest.events.v1"]), told
     for topic, bodies in carried.items():
         assert found_in(b"\n".join(bodies)) == [], topic
 

@@ -202,7 +202,12 @@ async def test_requests_of_a_platform(here: Ingest, keys: Keys, monkeypatch: pyt
     assert data["contact"] == {"ann": ANN}
     assert data["reviews"] == [{"source": "api", "event_id": "ann2", "text": "很好"}]
     assert [one["proof"] for one in data["consents"]["history"]] == ["ticked"]
-    assert [event["type"] for event in data["events"]] == ["visit", "review.submitted", "consent.changed"]
+    assert [event["type"] for event in data["events"]] == [
+        "visit",
+        "customer.updated",
+        "review.submitted",
+        "consent.changed",
+    ]
     fetched = f"/v1/privacy/requests/{one['id']}/fetched"
     assert (await here.client.post(fetched, headers=keys["admin"])).status_code == 204
     assert_problem(await here.client.post(fetched, headers=keys["admin"]), 404, "Not Found")

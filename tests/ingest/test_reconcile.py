@@ -23,6 +23,7 @@ from common.settings import Settings
 from common.web.limits import Limits
 from common.web.problems import unavailable
 from ingest import sources
+from ingest.classes.telling import Classes
 from ingest.connectors.port import Delivery
 from ingest.domain.review_topics import NO_KEYWORDS
 from ingest.flusher import LANES, Flusher
@@ -89,6 +90,7 @@ class Stage:
             limits,
             privacy,
             keeps_raw=False,
+            classes=Classes.of(SHOPS),
         )
         self.source_id = ""
 

@@ -23,6 +23,7 @@ class Shop(Struct, frozen=True):
     locale: Literal["zh-CN", "en"]
     preset: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9_-]*$")] = "default"  # a file's name without its ending
     country: Annotated[str, Meta(pattern="^[A-Z]{2}$")] | None = None  # ISO 3166
+    city: Annotated[str, Meta(min_length=1, max_length=100)] | None = None  # that it sends from
 
     @property
     def region(self) -> str:

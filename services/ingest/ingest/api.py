@@ -20,6 +20,7 @@ from common.web.limits import Limits
 from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, PlainId, RowId, decode_cursor
 from common.web.problems import Problem
 from ingest import queries, store
+from ingest.classes.telling import Classes
 from ingest.connectors import cloudevents
 from ingest.connectors.segment import messages as segment
 from ingest.counting import OUTCOMES, reason_of, start_counting
@@ -67,9 +68,10 @@ class Intake:
         keywords: Mapping[str, Table],
         limits: Limits,
         body_max: int,
+        classes: Classes,
     ) -> None:
         self._flusher, self._vault, self._clock, self._shops, self._body_max = flusher, vault, clock, shops, body_max
-        self._keywords, self._limits = keywords, limits
+        self._keywords, self._limits, self._classes = keywords, limits, classes
         for connector in (API, CLOUDEVENTS, segment.SOURCE):
             start_counting(connector)
 
@@ -106,6 +108,11 @@ class Intake:
         """What the shop sorts its reviews by."""
         return self._keywords[shop_id]
 
+    @property
+    def traits(self) -> frozenset[str]:
+        """What of a Segment client's traits becomes an attribute."""
+        return self._classes.traits
+
     def charge(self, caller: Caller, events: int) -> None:
         """Counts a request's events towards its key's limit; the first is the request itself, counted at the door."""
         if events > 1:
@@ -127,7 +134,7 @@ class Intake:
         self, connector: str, accepted: Sequence[Accepted], letters: Sequence[DeadLetter]
     ) -> set[store.EventKey]:
         """Returns when all is durable, with the keys of those events that were new; a 503 when that cannot be."""
-        fresh = await written(self._flusher, accepted, letters)
+        fresh = await written(self._flusher, self._classes.told(accepted), letters)
         for letter in letters:
             metrics.INGEST_REJECTIONS.labels(connector, reason_of(letter.rejection)).inc()
         return fresh

@@ -10,6 +10,7 @@ from common import presets
 from common.house import House, Part
 from ingest import access_api, hooks, reprocess, sources, sources_api
 from ingest.api import Intake, router
+from ingest.classes.telling import Classes
 from ingest.deliveries import Housekeeping
 from ingest.domain.review_topics import parse
 from ingest.feeds.run import Feeds
@@ -43,13 +44,16 @@ async def open_service(house: House) -> AsyncIterator[Part]:
         whose = Whose(naming)
         limits, keywords = house.limits, presets.load("ingest", house.shops, lambda text, _shop: parse(text))
         flusher = Flusher(pool, vault, house.clock, settings, house.bell, People(naming), whose)
-        intake = Intake(flusher, vault, house.clock, house.shops, keywords, limits, settings.body_max_bytes)
+        classes = Classes.of(house.shops)
+        intake = Intake(flusher, vault, house.clock, house.shops, keywords, limits, settings.body_max_bytes, classes)
         health, held = Health(pool), sources.Sources(pool, vault)
         eraser = Eraser(pool, vault, whose, house.clock, house.bell)
         privacy = Privacy(pool, vault, whose, eraser, house.clock)
         housekeeping = Housekeeping(pool, house.clock, settings.raw_days)
         keeps_raw = settings.raw_days > 0
-        road = hooks.Hooks(flusher, vault, held, health, house.clock, house.shops, keywords, limits, privacy, keeps_raw)
+        road = hooks.Hooks(
+            flusher, vault, held, health, house.clock, house.shops, keywords, limits, privacy, keeps_raw, classes
+        )
         routes = router(pool, intake, vault)
         add_tracking(routes, intake)
         routes.include_router(hooks.router(road))

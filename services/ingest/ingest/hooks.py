@@ -23,6 +23,7 @@ from common.web.limits import Limits
 from common.web.paging import SlashesWithin
 from common.web.problems import Problem
 from ingest import store
+from ingest.classes.telling import Classes
 from ingest.connectors.known import CONNECTORS
 from ingest.connectors.port import Converted, Delivery, Ignored, PrivacyRequest
 from ingest.counting import OUTCOMES, reason_of, start_counting
@@ -71,10 +72,11 @@ class Hooks:
         limits: Limits,
         privacy: Privacy,
         keeps_raw: bool,
+        classes: Classes,
     ) -> None:
         self._flusher, self._vault, self._sources, self._health = flusher, vault, sources, health
         self._clock, self._shops, self._keywords, self._limits = clock, shops, keywords, limits
-        self._privacy, self._keeps_raw = privacy, keeps_raw
+        self._privacy, self._keeps_raw, self._classes = privacy, keeps_raw, classes
         for kind in CONNECTORS:
             start_counting(kind)
             metrics.HOOK_SIGNATURE_FAILURES.labels(kind)
@@ -161,7 +163,7 @@ class Hooks:
         self, accepted: Sequence[Accepted], letters: Sequence[DeadLetter] = (), raws: Sequence[Raw] = ()
     ) -> set[store.EventKey]:
         """Returns when all is durable, with the keys that were new; a 503 when that cannot be."""
-        return await written(self._flusher, accepted, letters, raws)
+        return await written(self._flusher, self._classes.told(accepted), letters, raws)
 
     async def ask(self, source: Source, requests: Sequence[PrivacyRequest], now: datetime) -> None:
         """Before the platform is answered: what it passed on by law is not lost with this process."""

@@ -87,7 +87,7 @@ async def _take(intake: Intake, request: Request) -> Response:
 
 def _events(intake: Intake, message: bytes, shop_id: str, currency: str) -> list[Accepted] | Rejection | Ignored:
     """A message's events, all of them or none."""
-    made = segment.events(message, currency)
+    made = segment.events(message, currency, intake.traits)
     if isinstance(made, Rejection | Ignored):
         return made
     accepted = []

@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 
 from common.contracts.envelope import Data, Decoder, Event, Rejection, encode
-from common.contracts.ingest import EVENTS, FROM_SENDERS, HistoryEnded, Item, OrderPlaced, Visit
+from common.contracts.ingest import (
+    EVENTS,
+    FROM_SENDERS,
+    CustomerRegistered,
+    CustomerUpdated,
+    HistoryEnded,
+    Item,
+    OrderPlaced,
+    Visit,
+)
 from common.money import Money
 from ingest.domain.accept import Accepted, Personal, accept
 
@@ -55,6 +64,47 @@ def test_an_event_is_taken_as_it_will_travel() -> None:
     assert event.occurred_at == datetime(2026, 5, 1, 11, 30, tzinfo=UTC)
     assert heard(accepted) == OrderPlaced("o1", Money(1250, "CNY"), (Item("i", 2, "蓝色口罩"),))
     assert accepted.personal == Personal(phone="+8613800138000")
+
+
+def test_attributes_and_tags_are_taken_as_they_are_told() -> None:
+    said = {"attributes": {"肤质": "干性", "size": None}, "tags_added": ["老客", "vip"], "tags_removed": ["new one"]}
+    expected = CustomerUpdated(
+        attributes={"肤质": "干性", "size": None}, tags_added=("老客", "vip"), tags_removed=("new one",)
+    )
+    assert heard(taken(sent(said, "customer.updated"))) == expected
+    assert heard(taken(sent({}, "customer.registered"))) == CustomerRegistered()
+
+
+@pytest.mark.parametrize(
+    ("said", "path"),
+    [
+        ({"attributes": {"a b": "x"}}, "$.data.attributes"),
+        ({"attributes": {"a.b": "x"}}, "$.data.attributes"),
+        ({"attributes": {"": "x"}}, "$.data.attributes"),
+        ({"attributes": {"x" * 41: "x"}}, "$.data.attributes"),
+        ({"attributes": {"a": ""}}, "$.data.attributes[...]"),
+        ({"attributes": {"a": "x" * 201}}, "$.data.attributes[...]"),
+        ({"attributes": {"a": 1}}, "$.data.attributes[...]"),
+        ({"attributes": {"a": "x\ny"}}, "$.data.attributes.a"),
+        ({"attributes": {"13800138000": "x\ny"}}, "$.data.attributes[...]"),
+        ({"attributes": {f"a{number}": "x" for number in range(51)}}, "$.data.attributes"),
+        ({"attributes": {"wechat": "13800138000"}}, "$.data.attributes[...]"),
+        ({"attributes": {"+8613800138000": "x"}}, "$.data.attributes[...]"),
+        ({"attributes": ["a"]}, "$.data.attributes"),
+        ({"tags_added": ["a", ""]}, "$.data.tags_added[1]"),
+        ({"tags_added": ["x" * 65]}, "$.data.tags_added[0]"),
+        ({"tags_added": [str(number) for number in range(51)]}, "$.data.tags_added"),
+        ({"tags_added": ["ann@example.com"]}, "$.data.tags_added[0]"),
+        ({"tags_removed": ["a", "13800138000"]}, "$.data.tags_removed[1]"),
+        ({"tags_added": ["a"], "tags_removed": ["b", "a"]}, "$.data.tags_removed[1]"),
+        ({"tags": ["a"]}, "$.data.tags"),
+    ],
+)
+def test_attributes_and_tags_that_are_refused(said: dict[str, Any], path: str) -> None:
+    for type_ in ("customer.updated", "customer.registered"):
+        where, why = refused(sent(said, type_))
+        assert where == path
+        assert "138" not in why
 
 
 def test_what_may_be_left_out() -> None:

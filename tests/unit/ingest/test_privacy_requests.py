@@ -12,6 +12,7 @@ from common.clock import FrozenClock
 from common.settings import Settings
 from common.shops import Shop
 from common.web.limits import Limits
+from ingest.classes.telling import Classes
 from ingest.connectors.known import CONNECTORS
 from ingest.connectors.port import Delivery
 from ingest.deliveries import Raw
@@ -81,6 +82,7 @@ def hooks(written: Written, privacy: Asked) -> Hooks:
         limits,
         cast(Privacy, privacy),
         keeps_raw=False,
+        classes=Classes.of(shops),
     )
 
 

@@ -257,6 +257,33 @@ def test_people() -> None:
     assert told(track("Signed Up")) == [new | {"data": {}}]
 
 
+def test_traits_that_travel_are_those_that_are_listed() -> None:
+    traits = {
+        "plan": "pro",
+        "size": 42,
+        "vip": True,
+        "age": 30,
+        "skin_type": None,
+        "wechat": "x",
+        "gender": "13800138000",
+    }
+    travelling = {"plan", "size", "vip", "skin_type", "gender", "colour"}
+    message: dict[str, Any] = {
+        "type": "identify",
+        "messageId": "m1",
+        "userId": "u1",
+        "timestamp": TOLD,
+        "receivedAt": TOLD,
+    }
+    message["traits"] = traits | {"tags": ["a", "a", "x" * 99, "ann@example.com", {"b": 1}, 7]}
+    made = events(json.dumps(message).encode(), "CNY", travelling)
+    assert not isinstance(made, Rejection | Ignored)
+    (data,) = (json.loads(event)["data"] for event in made)
+    assert data["attributes"] == {"plan": "pro", "size": "42", "skin_type": None, "vip": "true"}
+    assert data["tags_added"] == ["a", "x" * 64, "7"]
+    assert isinstance(accept(made[0], "shop", "CNY", NOW, historic=False), Accepted)
+
+
 def test_events_that_the_spec_has_no_name_for_go_under_ours() -> None:
     said = {"order_id": "o1", "carrier": "SF"}
     dispatched = {"id": "m1", "type": "shipment.dispatched", "data": said}

@@ -79,7 +79,7 @@ def test_dead_letters_of_no_installation(here: Path, arguments: tuple[str, ...])
 
 
 def test_a_key_of_an_unknown_shop(here: Path) -> None:
-    fault = "unknown shop 'nope'; there are demo, olist"
+    fault = "unknown shop 'nope'; there are demo, olist, cdnow, online_retail, ga_merch_store, taobao_userbehavior"
     assert said("keys", "create", "--scope", "read", "--shop", "nope") == (1, "", f"regulars: {fault}\n")
     assert nothing_begun(here)
 
@@ -138,7 +138,10 @@ def test_faults_of_the_shops_are_told(here: Path, monkeypatch: pytest.MonkeyPatc
         (("import", "olist"), "olist wants the folder with its files"),
         (("import", "olist", ".", "--live"), "are for files with --mapping"),
         (("import", "nowhere.csv", "--mapping", "online_retail"), "no file nowhere.csv"),
-        (("import", "nowhere.csv", "--mapping", "online_retail", "--orders", "2"), "--orders is for known data sets"),
+        (("import", "nowhere.csv", "--mapping", "online_retail", "--orders", "2"), "--orders is for olist"),
+        (("import", "nowhere.csv", "--mapping", "online_retail", "--file", "a"), "--file is for known data sets"),
+        (("simulate", "cdnow", "."), ". holds no CDNOW_sample.txt"),
+        (("simulate", "cdnow", ".", "--orders", "2"), ". holds no CDNOW_sample.txt"),
         (("import", "olist", ".", "--url", "http://localhost:8000"), "--url and --key go together"),
         (("privacy", "erase", "c1", "--key", "rk_1"), "--url and --key go together"),
         (("up", "--port", "70000"), "Invalid value for '--port'"),

@@ -19,7 +19,8 @@ MAX_ATTRIBUTES = 50  # told by one event; of tags too
 # Of a shop's own, or a class that ingest made; rules ask for it as `attributes.<name>`.
 Name = Annotated[str, Meta(pattern=r"^[^\s.\x00-\x1f\x7f]{1,40}$")]
 Attributes = Annotated[dict[Name, Label | None], Meta(max_length=MAX_ATTRIBUTES)]
-Tag = Annotated[str, Meta(min_length=1, max_length=64)]
+MAX_TAG_CHARS = 64
+Tag = Annotated[str, Meta(min_length=1, max_length=MAX_TAG_CHARS)]
 Tags = Annotated[tuple[Tag, ...], Meta(max_length=MAX_ATTRIBUTES)]
 
 

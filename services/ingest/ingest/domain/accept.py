@@ -178,6 +178,8 @@ def _fault(
         earliest, latest = (EPOCH, now) if historic else (now - MAX_AGE, now + MAX_AHEAD)
         if not earliest <= inbound.occurred_at <= latest:
             return Rejection("$.time", f"out of range: {earliest.isoformat()} to {latest.isoformat()}")
+    if isinstance(data, ingest.CustomerRegistered | ingest.CustomerUpdated):
+        return _contact_data(data) or _both_ways(data)
     return _foreign_money(data, currency)
 
 
@@ -185,6 +187,24 @@ def is_phone_or_email(customer_id: str) -> bool:
     """Whether the id is contact data, which must not travel: ids are on every event, in every service and in logs."""
     plain = unicodedata.normalize("NFKC", customer_id).translate(GROUPING)
     return "@" in plain or PHONE.fullmatch(plain) is not None
+
+
+def _contact_data(data: ingest.CustomerRegistered | ingest.CustomerUpdated) -> Rejection | None:
+    """Attributes and tags travel. The path names no attribute: its name may be what must not be told."""
+    reason = "looks like a phone number or an e-mail address: send contact data under `personal`"
+    if any(is_phone_or_email(text) for told in data.attributes.items() for text in told if text is not None):
+        return Rejection("$.data.attributes[...]", reason)
+    for name, tags in (("tags_added", data.tags_added), ("tags_removed", data.tags_removed)):
+        for number, tag in enumerate(tags):
+            if is_phone_or_email(tag):
+                return Rejection(f"$.data.{name}[{number}]", reason)
+    return None
+
+
+def _both_ways(data: ingest.CustomerRegistered | ingest.CustomerUpdated) -> Rejection | None:
+    both = (number for number, tag in enumerate(data.tags_removed) if tag in data.tags_added)
+    number = next(both, None)
+    return None if number is None else Rejection(f"$.data.tags_removed[{number}]", "is among tags_added too")
 
 
 def _foreign_money(data: Data, currency: str) -> Rejection | None:

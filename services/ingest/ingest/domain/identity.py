@@ -7,7 +7,7 @@ from typing import Literal
 
 import phonenumbers
 from msgspec import Struct
-from phonenumbers import PhoneNumberFormat
+from phonenumbers import PhoneNumber, PhoneNumberFormat
 
 from ingest.domain.accept import is_phone_or_email
 
@@ -57,20 +57,30 @@ def normal(kind: str, value: str, rules: Rules, region: str | None) -> str | Non
     return None if kind not in SENDERS_OWN and said & rules.never else value
 
 
-def _phone(value: str, rules: Rules, region: str | None) -> str | None:
+def whole_phone(value: str, region: str | None) -> PhoneNumber | None:
+    """A number that can be dialled, with its country; None where it is none."""
     try:
         number = phonenumbers.parse(unicodedata.normalize("NFKC", value), region)
     except phonenumbers.NumberParseException:
         return None
-    if number.extension or not phonenumbers.is_valid_number(number):
+    return None if number.extension or not phonenumbers.is_valid_number(number) else number
+
+
+def plain_email(value: str) -> str | None:
+    """The address without the differences that mean nothing; None where it is none."""
+    plain = unicodedata.normalize("NFKC", value).strip().casefold()
+    return plain if len(plain) <= MAX_EMAIL_CHARS and EMAIL.fullmatch(plain) else None
+
+
+def _phone(value: str, rules: Rules, region: str | None) -> str | None:
+    if (number := whole_phone(value, region)) is None:
         return None
     plain: str = phonenumbers.format_number(number, PhoneNumberFormat.E164)
     return None if plain in rules.phones else plain
 
 
 def _email(value: str, rules: Rules) -> str | None:
-    plain = unicodedata.normalize("NFKC", value).strip().casefold()
-    if len(plain) > MAX_EMAIL_CHARS or not EMAIL.fullmatch(plain):
+    if (plain := plain_email(value)) is None:
         return None
     name, _, domain = plain.rpartition("@")
     labels = domain.split(".")

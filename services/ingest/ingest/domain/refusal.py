@@ -11,7 +11,9 @@ from typing import Any
 from common.contracts.envelope import Rejection
 
 # msgspec's sentences: "Expected `int`, got `str` - at `$.data.items[0].quantity`".
-SENTENCE = re.compile(r"(?P<reason>.*?)(?: - at `(?P<path>\$(?:\.[A-Za-z_]+|\[(?:\d+|\.{3})\])*)`)?", re.DOTALL)
+SENTENCE = re.compile(
+    r"(?P<reason>.*?)(?: - at (?:`key` in )?`(?P<path>\$(?:\.[A-Za-z_]+|\[(?:\d+|\.{3})\])*)`)?", re.DOTALL
+)
 # What msgspec names of what it was given: a field's name. Only one that looks like a name is repeated.
 FIELD = re.compile(r"Object (?P<fault>contains unknown|missing required) field `(?P<name>.*)`", re.DOTALL)
 FIELD_NAME = re.compile(r"[A-Za-z_]{1,40}[0-9]{0,2}")
@@ -21,6 +23,7 @@ HARMLESS = ("Expected ", "JSON is malformed", "Input data was truncated", "Numbe
 FORMS = {
     "specversion": "expected 1.0",
     "datacontenttype": "expected application/json",
+    "attributes": "the name of an attribute has 1 to 40 characters, neither spaces nor dots",
     "currency": "expected an ISO 4217 code, such as CNY",
 }
 ID_FORM = "spaces and control characters are not allowed"
@@ -68,7 +71,7 @@ def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
             yield path, value
         case dict():
             for name, inner in value.items():
-                yield from _texts(inner, f"{path}.{name}")
+                yield from _texts(inner, f"{path}.{name}" if FIELD_NAME.fullmatch(name) else f"{path}[...]")
         case list() | tuple():
             for number, inner in enumerate(value):
                 yield from _texts(inner, f"{path}[{number}]")

@@ -171,7 +171,11 @@ def test_members() -> None:
     (event,) = events(read("taobao", again))
     assert (event["type"], event["identities"]) == ("customer.updated", {"open_id": "taobao:AAH5"})
     (event,) = events(read("taobao", member("MemberGradeChange", ouid="AAH5", grade=2, seller_id=1, msg_id="3")))
-    assert (event["type"], event["time"], event["data"]) == ("customer.updated", AT, {})
+    assert (event["type"], event["time"], event["data"]) == (
+        "customer.updated",
+        AT,
+        {"attributes": {"member_level": "2"}},
+    )
 
 
 def test_consent_to_marketing_by_sms() -> None:

@@ -5,6 +5,7 @@ docs/platforms/segment.md, for shops.
 """
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -77,8 +78,11 @@ def opened(body: bytes, kind: str, now: datetime, max_messages: int) -> Parcel |
     return Parcel(write_key, [_whole(bytes(item), shared, now) for item in items])
 
 
-def events(message: bytes, currency: str) -> Sequence[bytes] | Rejection | Ignored:
-    """What a message of a parcel tells of, as events for `accept`. `currency` is the shop's."""
+def events(
+    message: bytes, currency: str, traits: AbstractSet[str] = frozenset()
+) -> Sequence[bytes] | Rejection | Ignored:
+    """What a message of a parcel tells of, as events for `accept`. `currency` is the shop's; `traits` are those that
+    become attributes."""
     if len(message) > MAX_EVENT_BYTES:
         return Rejection("$", f"larger than {MAX_EVENT_BYTES} bytes")
     try:
@@ -92,7 +96,7 @@ def events(message: bytes, currency: str) -> Sequence[bytes] | Rejection | Ignor
         return Rejection("$.type", f"expected one of {', '.join(KINDS)}")
     if kind in IGNORED_KINDS:
         return Ignored(str(kind))
-    read = _read(said, currency)
+    read = _read(said, currency, traits)
     if isinstance(read, Rejection):
         return read
     made = _made(str(kind), read, message)
@@ -136,7 +140,7 @@ def _raw(value: object) -> Raw:
     return Raw(_ENCODER.encode(value))
 
 
-def _read(said: Json, shop_currency: str) -> Message | Rejection:
+def _read(said: Json, shop_currency: str, traits: AbstractSet[str]) -> Message | Rejection:
     who = Who(identifier(said.get("userId")), identifier(said.get("anonymousId")))
     if who.user_id is None and who.anonymous_id is None:
         return Rejection("$.userId", "missing, and no anonymousId either")
@@ -154,6 +158,7 @@ def _read(said: Json, shop_currency: str) -> Message | Rejection:
         currency=currency.strip().upper() if isinstance(currency, str) and currency.strip() else shop_currency,
         body=said,
         properties=properties,
+        traits=traits,
     )
 
 

@@ -1,14 +1,19 @@
 """What a message in Segment's form says of its person: who it is, under which names, and what is known of them."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from msgspec import Raw, Struct
 
+from common.contracts.ingest import MAX_ATTRIBUTES, MAX_TAG_CHARS
 from common.ids import MAX_ID_CHARS, derived_id
 from ingest.connectors.values import UNPRINTABLE, any_label, identifier, moment
+from ingest.domain.accept import is_phone_or_email
 
+DIGITS = 20  # of a number that is told as a text
 NEW_FOR = timedelta(days=1)  # so long after `createdAt` an identify tells of a new customer
 
 Json = Mapping[str, Any]
@@ -40,6 +45,7 @@ class Message(Struct, frozen=True):
     currency: str  # the message's, else the shop's
     body: Json
     properties: Json
+    traits: AbstractSet[str] = frozenset()  # names of those that may travel
 
 
 def is_plain(id_: str) -> bool:
@@ -95,6 +101,8 @@ def _facts(type_: str, message: Message) -> dict[str, Any]:
         "locale": _locale(traits.get("locale") or traits.get("language") or context.get("locale")),
         "country": any_label(place.get("country")) or any_label(traits.get("country")),
         "city": any_label(place.get("city")) or any_label(traits.get("city")),
+        "attributes": _attributes(traits, message.traits) or None,
+        "tags_added": _tags(traits.get("tags")) or None,
     }
     given = (traits.get("firstName") or traits.get("first_name"), traits.get("lastName") or traits.get("last_name"))
     lines = ("street", "city", "state", "postalCode", "postal_code", "country")
@@ -107,6 +115,29 @@ def _facts(type_: str, message: Message) -> dict[str, Any]:
     }
     known = {name: value for name, value in personal.items() if value is not None}
     return event(type_, facts, **({"personal": known} if known else {}))
+
+
+def _attributes(traits: Json, travelling: AbstractSet[str]) -> dict[str, str | None]:
+    """Those that may travel; null takes one away, and what cannot be one text is left out."""
+    told = {name: _text(traits[name]) for name in sorted(travelling & traits.keys())}
+    return {name: text for name, text in told.items() if text is not None or traits[name] is None}
+
+
+def _text(value: Any) -> str | None:
+    """A trait as a text; none for what is contact data after all, and for what has no end or parts."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    exact = (
+        f"{value:f}" if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) < DIGITS else None
+    )
+    text = exact or any_label(value)
+    return None if text is None or is_phone_or_email(text) else text
+
+
+def _tags(said: Any) -> list[str]:
+    """What is added: an identify does not say which others are no more."""
+    texts = (_text(each) for each in said) if isinstance(said, list) else ()
+    return list(dict.fromkeys(text[:MAX_TAG_CHARS] for text in texts if text is not None))[:MAX_ATTRIBUTES]
 
 
 def _locale(said: Any) -> str | None:

@@ -9,6 +9,7 @@ from common.contracts.envelope import Data
 from ingest.connectors.chinese import Amount, Key, beijing_if_any, key, yuan
 from ingest.connectors.port import Fault, Ignored
 from ingest.connectors.reading import required
+from ingest.connectors.values import label
 
 Fact = tuple[tuple[str, ...], datetime | None, Data]  # what makes its id, when, what
 
@@ -23,6 +24,7 @@ TOPICS = (
 # How an order was closed. Other states are those of an order that goes on: a part of it was closed.
 CLOSED = {"TRADE_CLOSED_BY_TAOBAO": "not paid", "TRADE_CLOSED": "refunded", "": None}
 VIA = "taobao"
+MEMBER_LEVEL = "member_level"
 
 
 class Content(Struct, frozen=True):
@@ -107,13 +109,17 @@ def _of_member(name: str, said: Content, who: str, published: datetime | None, w
             at = _time(said.latest, f"{where}.latest") or published
             return ("consent", who, told), at, ingest.ConsentChanged("sms", "marketing", granted=True, via=VIA)
         case "MemberGradeChange":
-            return ("member", who, "grade", told), published, ingest.CustomerUpdated()
+            return ("member", who, "grade", told), published, _graded(label(key(said.grade)))
         case _:
             at = _time(said.join_time, f"{where}.join_time") or published
             first = _time(said.first_join_time, f"{where}.first_join_time")
             if first is not None and at is not None and first < at:
                 return ("member", who, "again", told), at, ingest.CustomerUpdated()
             return ("member", who, "joined", told), at, ingest.CustomerRegistered()
+
+
+def _graded(level: str | None) -> ingest.CustomerUpdated:
+    return ingest.CustomerUpdated(attributes={} if level is None else {MEMBER_LEVEL: level})
 
 
 def _time(text: str | None, path: str) -> datetime | None:
