@@ -44,7 +44,7 @@ class VersionOut(BaseModel):
     edited_by: str
 
 
-class SegmentOut(BaseModel):
+class ShownSegment(BaseModel):
     """A segment with its rule; of the shop's own with its versions, newest first, and the back-fill of the last."""
 
     model_config = ConfigDict(populate_by_name=True)

@@ -10,7 +10,7 @@ from common.shops import Shop
 from common.web.auth import Reader, shop_of
 from common.web.paging import PlainId
 from common.web.problems import Problem
-from segmentation.own.answers import Operator, RuleTree, SegmentOut, problems
+from segmentation.own.answers import Operator, RuleTree, ShownSegment, problems
 from segmentation.own.editing import Editing, Wording
 from segmentation.own.showing import Shown
 
@@ -43,7 +43,7 @@ def router(shops: Mapping[str, Shop], editing: Editing, shown: Shown) -> APIRout
     routes = APIRouter(tags=["segments"])
 
     @routes.post("/v1/segments", status_code=201)
-    async def post_segment(new: NewSegment, caller: Operator) -> SegmentOut:
+    async def post_segment(new: NewSegment, caller: Operator) -> ShownSegment:
         """Makes a segment. Who is in it is known once its back-fill has ended."""
         shop_of(shops, caller)
         if (new.copy_of is None) is (new.rule is None):
@@ -54,7 +54,7 @@ def router(shops: Mapping[str, Shop], editing: Editing, shown: Shown) -> APIRout
         return await shown.saved(caller.shop_id, made.segment)
 
     @routes.put("/v1/segments/{segment}")
-    async def put_segment(segment: PlainId, edited: EditedSegment, caller: Operator) -> SegmentOut:
+    async def put_segment(segment: PlainId, edited: EditedSegment, caller: Operator) -> ShownSegment:
         """Edits a segment: a new version. One that was archived is live again."""
         shop_of(shops, caller)
         with problems(segment):
@@ -62,7 +62,7 @@ def router(shops: Mapping[str, Shop], editing: Editing, shown: Shown) -> APIRout
         return await shown.saved(caller.shop_id, made.segment)
 
     @routes.post("/v1/segments/{segment}/archive")
-    async def archive_segment(segment: PlainId, caller: Operator) -> SegmentOut:
+    async def archive_segment(segment: PlainId, caller: Operator) -> ShownSegment:
         """Archives a segment: everybody leaves it, its versions stay. Refused while another asks about it."""
         shop_of(shops, caller)
         with problems(segment):
@@ -70,7 +70,7 @@ def router(shops: Mapping[str, Shop], editing: Editing, shown: Shown) -> APIRout
         return await shown.saved(caller.shop_id, made.segment)
 
     @routes.get("/v1/segments/{segment}")
-    async def get_segment(segment: PlainId, caller: Reader) -> SegmentOut:
+    async def get_segment(segment: PlainId, caller: Reader) -> ShownSegment:
         """A segment with its rule, its versions, and how far its last edit is felt."""
         shop_of(shops, caller)
         return await shown.segment(caller.shop_id, segment)

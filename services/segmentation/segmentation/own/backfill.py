@@ -26,6 +26,7 @@ from segmentation.own import jobs, lists
 from segmentation.own.jobs import Job, Known
 
 CHUNK_CUSTOMERS = 500  # looked at in one transaction
+LOOKS = 10  # chunks looked at in one transaction, where nobody in them is behind
 LOOK_S = 0.5  # between two looks for something to do
 BREATH_S = 0.05  # between two steps, or looks whether the road has come so far
 PASS_AGAIN = timedelta(seconds=2)  # alarms that the last pass set have gone off by then
@@ -83,12 +84,19 @@ class Backfill:
         return True
 
     async def _of_shop(self, connection: Connection, job: Job) -> int:
-        found = await jobs.customers(connection, job, self._chunk)
-        if not found:
+        """Where nobody is behind it looks further, since that costs little: a last pass tells nobody."""
+        cursor, passed = job.cursor, 0
+        events: list[Event[Data]] = []
+        while not events and passed < LOOKS * self._chunk:
+            found = await jobs.customers(connection, job.shop_id, cursor, self._chunk)
+            if not found:
+                break
+            cursor, passed = found[-1].customer_id, passed + len(found)
+            events = [_recheck(job, each.customer_id) for each in found if _is_behind(each, job)]
+        if passed:
+            await self._tell(connection, job, cursor, passed, events)
+        else:
             await self._passed(connection, job)
-            return 0
-        events = [_recheck(job, each.customer_id) for each in found if _is_behind(each, job)]
-        await self._tell(connection, job, found[-1].customer_id, len(found), events)
         return len(events)
 
     async def _of_list(self, connection: Connection, job: Job) -> int:

@@ -134,9 +134,9 @@ async def is_undecided(connection: Connection, topic: str, partitions: int) -> b
     return xid is not None and bool(await connection.fetchval(UNDECIDED, topic, xid, partitions))
 
 
-async def customers(connection: Connection, job: Job, limit: int) -> list[Known]:
-    """The next of the shop's customers."""
-    return [Known(*row) for row in await connection.fetch(CUSTOMERS, job.shop_id, job.cursor, limit)]
+async def customers(connection: Connection, shop_id: str, after: str, limit: int) -> list[Known]:
+    """The shop's customers by id, from just after one; "" is before all."""
+    return [Known(*row) for row in await connection.fetch(CUSTOMERS, shop_id, after, limit)]
 
 
 async def these(connection: Connection, shop_id: str, names: Sequence[str]) -> dict[str, Known]:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from math import ceil, sqrt
-from random import Random
 
 import asyncpg
 import msgspec
@@ -27,17 +26,17 @@ from segmentation.domain.state import Profile
 from segmentation.own.definition import asked_about
 
 BUDGET_S = 1.4  # for asking; with the ids and the answer a preview stays below two seconds
-AT_ONCE = 25  # asked between two turns of the event loop: a few milliseconds
-FETCHED = 500  # bodies in one reading
-SHUFFLED_MAX = 200_000  # of a shop with more customers than this a sample of pages is drawn
-SAMPLED = 50_000  # more than can be asked in the time
+AT_ONCE = 25  # asked between two turns of the event loop: a millisecond or a few
+FETCHED = 250  # bodies in one reading
+DRAWN = 40_000  # customers of a larger shop that are drawn: more can hardly be asked in the time
+PAGES_FROM = 300_000  # customers of a shop of which pages are drawn, since to draw one by one is to pass by them all
 SHOWN = 10
 Z = 1.96  # an interval of 95 per cent
 
 COUNT = "SELECT count(*) FROM states WHERE shop_id = $1"
-IDS = "SELECT customer_id FROM states WHERE shop_id = $1"
-# Whole pages are drawn, each as likely as any other.
-DRAWN = "SELECT customer_id FROM states TABLESAMPLE SYSTEM ($2) WHERE shop_id = $1"
+IDS = "SELECT customer_id FROM states WHERE shop_id = $1 ORDER BY random()"
+ONE_BY_ONE = "SELECT customer_id FROM states TABLESAMPLE BERNOULLI ($2) WHERE shop_id = $1 ORDER BY random()"
+BY_PAGES = "SELECT customer_id FROM states TABLESAMPLE SYSTEM ($2) WHERE shop_id = $1 ORDER BY random()"
 BODIES = """
 SELECT s.customer_id, s.body FROM unnest($2::text[]) AS k (customer_id)
 JOIN states s ON s.shop_id = $1 AND s.customer_id = k.customer_id
@@ -145,10 +144,8 @@ def _needed(rulebook: Rulebook, segment: Segment) -> Iterator[Segment]:
 
 
 async def _in_random_order(connection: Connection, shop_id: str, of: int) -> list[str]:
-    if of <= SHUFFLED_MAX:
+    if of <= DRAWN:
         rows = await connection.fetch(IDS, shop_id)
     else:
-        rows = await connection.fetch(DRAWN, shop_id, 100.0 * SAMPLED / of)
-    ids = [row["customer_id"] for row in rows]
-    Random().shuffle(ids)
-    return ids
+        rows = await connection.fetch(ONE_BY_ONE if of < PAGES_FROM else BY_PAGES, shop_id, 100.0 * DRAWN / of)
+    return [row["customer_id"] for row in rows]

@@ -7,7 +7,7 @@ import asyncpg
 
 from segmentation.domain.segments import BY_ID as CELLS
 from segmentation.own import jobs, store
-from segmentation.own.answers import SegmentOut, VersionOut, backfill_out, unknown_segment
+from segmentation.own.answers import ShownSegment, VersionOut, backfill_out, unknown_segment
 from segmentation.own.rulebooks import Rulebooks
 from segmentation.own.store import Version
 
@@ -22,19 +22,19 @@ class Shown:
     def __init__(self, pool: asyncpg.Pool, rulebooks: Rulebooks, trees: Trees) -> None:
         self._pool, self._rulebooks, self._trees = pool, rulebooks, trees
 
-    async def segment(self, shop_id: str, segment: str) -> SegmentOut:
+    async def segment(self, shop_id: str, segment: str) -> ShownSegment:
         """The segment; a problem where there is none."""
         if (tree := self._preset(shop_id, segment)) is not None:
             preset = self._rulebooks.presets[shop_id].by_id.get(segment)
             names = preset.names if preset is not None else {}
-            return SegmentOut(segment=segment, preset=True, state="live", version=1, names=names, rule=tree)
+            return ShownSegment(segment=segment, preset=True, state="live", version=1, names=names, rule=tree)
         async with self._pool.acquire() as connection:
             versions = await store.versions(connection, shop_id, segment, MAX_VERSIONS)
             if not versions:
                 raise unknown_segment(segment)
             progress = await jobs.progress(connection, shop_id, versions[0].revision)
         last = versions[0]
-        return SegmentOut(
+        return ShownSegment(
             segment=segment,
             preset=False,
             state=last.state,
@@ -49,7 +49,7 @@ class Shown:
         """The tree of its rule, to be copied."""
         return (await self.segment(shop_id, segment)).rule
 
-    async def saved(self, shop_id: str, segment: str) -> SegmentOut:
+    async def saved(self, shop_id: str, segment: str) -> ShownSegment:
         """After an edit, which this process knows at once and the others soon."""
         await self._rulebooks.refresh()
         return await self.segment(shop_id, segment)
