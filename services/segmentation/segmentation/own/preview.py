@@ -23,6 +23,7 @@ from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.segments import BY_ID as CELLS
 from segmentation.domain.segments import segment_id
 from segmentation.domain.state import Profile
+from segmentation.domain.why import Why, why
 from segmentation.own.definition import asked_about
 
 BUDGET_S = 1.4  # for asking; with the ids and the answer a preview stays below two seconds
@@ -49,7 +50,7 @@ class Found(Struct, frozen=True):
     """A customer that the rule holds for, and why."""
 
     customer_id: str
-    why: Answer
+    why: Why
 
 
 class Preview(Struct, frozen=True):
@@ -108,7 +109,7 @@ class Asking:
         if answer.holds:
             self._holds += 1
             if len(self._shown) < SHOWN:
-                self._shown.append(Found(customer_id, answer))
+                self._shown.append(Found(customer_id, why(self._segment.rule, answer)))
 
     def answer(self, customer_id: str, stored: Stored[Profile]) -> Answer:
         """Now, or at the time that the customer has come to."""
