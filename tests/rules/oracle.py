@@ -1,6 +1,6 @@
 """What a rule says of customers at instants, by SQL over all that ever happened: shares no code with the service.
 
-A rule's tree becomes one expression over `probes`: what holds of a customer at an instant, of the events up to
+A rule's tree becomes one expression over `probes`: what holds of a customer at an instant, by what was heard up to
 another that is not later, so that it can be asked what will be when nothing more happens. Times are microseconds.
 """
 
@@ -42,7 +42,10 @@ class Oracle:
         self.db = duckdb.connect(config={"threads": 1})
         self.zone, self.shop_id, self.segments = zone, shop_id, segments or {}
         fields = ", ".join(f'"{name}" {kind}' for name, kind in COLUMNS.items())
-        self.db.execute(f"CREATE TABLE events (id BIGINT, customer VARCHAR, kind VARCHAR, moment BIGINT, {fields})")
+        self.db.execute(
+            "CREATE TABLE events (customer VARCHAR, kind VARCHAR, name VARCHAR, "
+            f"moment BIGINT, heard BIGINT, gone BIGINT, {fields})"
+        )
         self.db.execute(
             "CREATE TABLE changes "
             "(customer VARCHAR, fact VARCHAR, moment BIGINT, s VARCHAR, n BIGINT, t BIGINT, l VARCHAR[])"
@@ -56,10 +59,11 @@ class Oracle:
 
     def fill(self, shop: Shop) -> None:
         """With all that happened."""
-        rows = [
-            (number, event.customer, event.kind, us(event.at), *(_listed(event.about.get(name)) for name in COLUMNS))
-            for number, event in enumerate(shop.events)
-        ]
+        rows = []
+        for event in shop.events:
+            times = us(event.at), us(event.heard or event.at), FAR if event.gone is None else us(event.gone)
+            fields = (_listed(event.about.get(name)) for name in COLUMNS)
+            rows.append((event.customer, event.kind, event.name, *times, *fields))
         self._insert("events", rows)
         changes = []
         for change in shop.changes:
@@ -145,7 +149,10 @@ class Oracle:
 
     def _in(self, asked: Tree) -> str:
         """That an event `e` is the customer's, of the kind, heard of, in the window and what the filter says."""
-        parts = [f"e.customer = p.customer AND e.kind = {_text(asked['of'])} AND e.moment <= p.known"]
+        parts = [
+            f"e.customer = p.customer AND e.kind = {_text(asked['of'])} AND e.moment <= p.moment",
+            "e.heard <= p.known AND p.known < e.gone",
+        ]
         parts.append(self._window(asked.get("over")))
         if "where" in asked:
             parts.append(_where("e", asked["where"]))
@@ -174,21 +181,22 @@ class Oracle:
         return f"epoch_us(timezone({_text(self.zone)}, TIMESTAMP {_text(said)}))"
 
     def _then_not(self, asked: Tree) -> str:
-        within = _length(asked["within"])
-        then = f"b.kind = {_text(asked['not']['of'])} AND b.customer = a.customer AND b.id <> a.id"
-        then += " AND b.moment >= a.moment"
+        within, of = _length(asked["within"]), asked["not"]["of"]
+        parts = [
+            f"b.kind = {_text(of)} AND b.customer = p.customer AND b.heard <= p.known AND p.known < b.gone",
+            f"b.moment >= e.moment AND b.moment <= e.moment + {within}",
+        ]
+        if of == asked["first"]["of"]:
+            parts.append("b.name <> e.name")
         if "where" in asked["not"]:
-            then += f" AND ({_where('b', asked['not']['where'])})"
+            parts.append(_where("b", asked["not"]["where"]))
         lacking = "TRUE"
         if same := asked.get("same"):
-            then += f' AND b."{same}" = a."{same}"'
-            lacking = f'a."{same}" IS NOT NULL'
-        followed = (
-            f"SELECT a.*, (SELECT min(b.moment) FROM events b WHERE {then}) AS followed FROM events a WHERE {lacking}"
-        )
-        over = f"e.moment + {within} <= p.moment"
-        lonely = f"coalesce(e.followed > least(e.moment + {within}, p.known), TRUE)"
-        return f"EXISTS (SELECT 1 FROM ({followed}) e WHERE {self._in(asked['first'])} AND {over} AND {lonely})"
+            parts.append(f'b."{same}" = e."{same}"')
+            lacking = f'e."{same}" IS NOT NULL'
+        then = " AND ".join(f"({part})" for part in parts)
+        begun = f"{self._in(asked['first'])} AND e.moment + {within} <= p.moment AND {lacking}"
+        return f"EXISTS (SELECT 1 FROM events e WHERE {begun} AND NOT EXISTS (SELECT 1 FROM events b WHERE {then}))"
 
 
 def _where(alias: str, tree: Tree) -> str:

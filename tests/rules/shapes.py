@@ -80,6 +80,8 @@ class Event(NamedTuple):
     name: str
     at: datetime
     about: dict[str, Any]
+    heard: datetime | None = None  # when it became known; None: as it happened
+    gone: datetime | None = None  # when it was taken back, or became another; None: never
 
 
 class Change(NamedTuple):

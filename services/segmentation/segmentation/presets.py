@@ -13,9 +13,9 @@ from common.contracts.envelope import Rejection
 from common.ids import derived_id
 from common.shops import Shop
 from segmentation.domain.models.every import Settings, models
-from segmentation.domain.rule import Segment
 from segmentation.domain.rulebook import Rulebook
 from segmentation.purchase_presets import CURRENCY, PurchaseSections
+from segmentation.segment_presets import segments
 from segmentation.shopper_presets import ShopperSections
 
 EDITION_CHARS = 12  # of a hash of all presets of a shop
@@ -46,11 +46,6 @@ def rulebook(text: str, shop: Shop) -> Rulebook | tuple[Rejection, ...]:
         segments=known,
         edition=derived_id(text, shop.currency, shop.zone, _ENCODER.encode(known).decode())[:EDITION_CHARS],
     )
-
-
-def segments(shop: Shop) -> tuple[Segment, ...]:  # noqa: ARG001 - of the shop's preset
-    """The segments that a shop has besides the grid's cells, in an order in which none asks about a later one."""
-    return ()
 
 
 def parse(text: str, currency: str) -> Settings | tuple[Rejection, ...]:

@@ -191,7 +191,8 @@ def test_what_costs_too_much_is_refused() -> None:
 def test_what_a_rule_reads() -> None:
     rule = read(
         "all: [{count: visit, op: gte, value: 1},"
-        " {then_not: {first: {of: order.placed}, not: {of: purchase}, within: 1h}}, {field: tier, op: eq, value: gold}, {segment: vip}, {list: staff}, {bucket: {salt: a, to: 5}}]"
+        " {then_not: {first: {of: order.placed}, not: {of: purchase}, within: 1h}},"
+        " {field: tier, op: eq, value: gold}, {segment: vip}, {list: staff}, {bucket: {salt: a, to: 5}}]"
     )
     assert reads(rule) == {"visit", "order.placed", "purchase", "tier", "segment:vip", "list:staff"}
 

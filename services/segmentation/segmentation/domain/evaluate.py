@@ -14,9 +14,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from common.predicate import OPERATORS
-from segmentation.domain.measures import NOTHING, course, found_in, known_from, next_unseen
+from segmentation.domain.measures import course, found_in, known_from, next_unseen
 from segmentation.domain.person import Person
-from segmentation.domain.records import Record
+from segmentation.domain.records import NOTHING, Record
 from segmentation.domain.rule import Bucket, Fact, Group, InList, InSegment, Measure, Question, Rule, ThenNot
 from segmentation.domain.then_not import unfollowed
 from segmentation.domain.windows import begins

@@ -14,7 +14,6 @@ from segmentation.domain.records import Record, Series, Sums
 from segmentation.domain.rule import Events, Measure
 from segmentation.domain.windows import Between, Calendar, Ever, Last, Window, inside, period_after
 
-NOTHING = Series()
 # Integers that every event of its kind has, so that an average of events known as sums alone is exact.
 ALWAYS_THERE = frozenset({"amount", "rating"})
 

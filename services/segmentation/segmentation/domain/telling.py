@@ -27,7 +27,7 @@ def moved(before: Profile | None, after: Profile, asked: Asking) -> Iterator[Dat
 
 def modelled(before: Profile | None, asked: Asking) -> Iterator[Data]:
     """Scores that are others now, and a warning that began."""
-    if before is None and not asked.answers:
+    if before is not None and before.answers == asked.answers:
         return
     was, now = (_facts(answers) for answers in (before.answers if before is not None else {}, asked.answers))
     if any(was.get(name) != now.get(name) for name in RFM):

@@ -12,9 +12,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from segmentation.domain.measures import NOTHING, found_in, next_unseen
+from segmentation.domain.measures import found_in, next_unseen
 from segmentation.domain.person import Person
-from segmentation.domain.records import Record
+from segmentation.domain.records import NOTHING, Record
 from segmentation.domain.rule import ThenNot
 from segmentation.domain.windows import begins, lost_at
 

@@ -1,0 +1,126 @@
+"""After any story, at any instant, everybody is in the segments that an independent recompute of the story says.
+
+The story goes through `decide` as on the road: late, disordered, repeated, with merges, timers played when due.
+"""
+
+import os
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import pairwise
+from random import Random
+from zoneinfo import ZoneInfo
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from common.contracts.segmentation import SegmentEntered, SegmentLeft
+from segmentation.app import service
+from segmentation.domain.models.lifecycle import Rules
+from segmentation.domain.parse import Known
+from segmentation.domain.parse_segment import parse_segment
+from segmentation.domain.rule import Segment
+from segmentation.domain.state import Profile
+from tests.books import book
+from tests.laws.merging import World
+from tests.laws.streams import SHOP, event
+from tests.rules.oracle import Oracle, Probe
+from tests.rules.shapes import Shop, Speaker, Tree
+from tests.rules.story import CURRENCY, CUSTOMERS, FACTS, KINDS, News, story, tables
+
+STORIES = int(os.environ.get("REGULARS_STORIES", "25"))
+LENGTH = 45  # of a story, in news
+SEGMENTS = 12
+PROBES = 4  # between one news and the next
+ZONE = "Asia/Shanghai"  # of tests.books
+AN_INSTANT = timedelta(microseconds=1)
+DAY = timedelta(days=1)
+RULES = Rules(CURRENCY, 2, 3, 15 * DAY, 60 * DAY, 180 * DAY)
+
+Places = dict[Probe, frozenset[str]]
+
+
+@settings(max_examples=STORIES, deadline=None)
+@given(st.integers(0, 2**64))
+def test_everybody_is_where_the_story_says(seed: int) -> None:
+    dice = Random(seed)
+    told = story(dice, LENGTH)
+    shop = tables(told)
+    trees = _trees(dice, shop)
+    world = World(service({SHOP: book(SHOP, RULES, _segments(trees))}), cut=dice.random() < 0.3)
+    places = _live(world, told, dice)
+    assert not world.poison()
+    oracle = Oracle(ZONE, SHOP, trees)
+    oracle.fill(shop)
+    probes = [*places]
+    for name, tree in trees.items():
+        said = [name in places[probe] for probe in probes]
+        differing = [
+            probe
+            for probe, mine, theirs in zip(probes, said, oracle.ask(tree, probes), strict=True)
+            if mine is not theirs
+        ]
+        assert not differing, (name, tree, differing[0], [news for news in told if news.heard <= differing[0][1]])
+    for customer in CUSTOMERS:
+        _told_once(world, customer)
+
+
+def _trees(dice: Random, shop: Shop) -> dict[str, Tree]:
+    trees: dict[str, Tree] = {}
+    if shop.events:
+        speaker = Speaker(dice, shop, KINDS, FACTS)
+        for number in range(SEGMENTS):
+            trees[f"s{number}"] = speaker.tree(tuple(trees), depth=2)
+    return trees
+
+
+def _segments(trees: dict[str, Tree]) -> Iterator[Segment]:
+    known = Known(frozenset(trees), zone=ZoneInfo(ZONE))
+    for name, tree in trees.items():
+        segment = parse_segment({"segment": name, "in": tree}, known)
+        assert isinstance(segment, Segment), (tree, segment)
+        yield segment
+
+
+def _live(world: World[Profile], told: list[News], dice: Random) -> Places:
+    """Where everybody is at instants after each news, and at the very moments at which something is due."""
+    places: Places = {}
+    for news, after in pairwise([*told, None]):
+        assert news is not None
+        number, customer, data, at, heard = news
+        world.tell(event(number, customer, data, heard, at))
+        end = heard + 40 * DAY if after is None else after.heard
+        if end == heard:
+            continue
+        for moment in sorted(_moments(world, dice, heard, end)):
+            for name in CUSTOMERS:
+                one = world.customers.get(name)
+                if one is None or one.stored is None or one.stored.into:
+                    continue
+                one.wake(moment + AN_INSTANT)  # what is due at the moment is played
+                inside = frozenset(name for name, place in one.stored.state.places.items() if place.inside)
+                places[name, moment, moment] = inside
+    return places
+
+
+def _moments(world: World[Profile], dice: Random, start: datetime, end: datetime) -> Iterator[datetime]:
+    yield start
+    for one in world.customers.values():
+        for timer in one.stored.timers if one.stored is not None else ():
+            yield from (at for at in (timer.due - AN_INSTANT, timer.due) if start <= at < end)
+    for _ in range(PROBES):
+        yield start + (end - start - AN_INSTANT) * dice.random()
+
+
+def _told_once(world: World[Profile], customer: str) -> None:
+    """Of every segment it was told that it was entered, left, entered, and so on, to where the customer is now."""
+    one = world.customers.get(customer)
+    if one is None or one.stored is None or one.stored.into:
+        return
+    inside = set[str]()
+    for fact in one.facts:
+        if isinstance(fact.data, SegmentEntered):
+            assert fact.data.segment not in inside
+            inside.add(fact.data.segment)
+        elif isinstance(fact.data, SegmentLeft):
+            inside.remove(fact.data.segment)
+    assert inside == {name for name, place in one.stored.state.places.items() if place.inside}
