@@ -144,6 +144,16 @@ async def test_who_is_about_to_leave(pool: asyncpg.Pool, client: httpx.AsyncClie
     assert eve.items() >= {"warned_at": warned_at, "outcome": "pending", "offers": []}.items()
     told = (await client.get("/v1/customers/eve/timeline")).json()["items"]
     assert [one["at"] for one in told if one["type"] == "churn.warned"] == [warned_at]
+    await tell(service(BOOKS), pool, event(10, "eve", OrderPaid("o10", price), NOON + 160 * day))
+    assert (await client.get("/v1/churn")).json()["items"] == []
+    (eve,) = (await client.get("/v1/churn", params={"outcome": "kept"})).json()["items"]
+    assert eve.items() >= {"warned_at": warned_at, "score": 20, "reasons": ["frequency"]}.items()
+    # Silent again, and warned of once more; thirty days later nothing was bought.
+    await tell(service(BOOKS), pool, event(11, "eve", Visit(), NOON + 260 * day))
+    (eve,) = (await client.get("/v1/churn", params={"outcome": "lost"})).json()["items"]
+    assert (eve["outcome"], eve["warned_at"]) == ("lost", "2026-11-22T12:00:00Z")  # a gap and a half after day 160
+    told = (await client.get("/v1/customers/eve/timeline")).json()["items"]
+    assert len([one for one in told if one["type"] == "churn.warned"]) == 2
 
 
 async def test_every_example_is_one(client: httpx.AsyncClient) -> None:
