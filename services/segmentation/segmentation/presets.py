@@ -14,17 +14,17 @@ from common.ids import derived_id
 from common.shops import Shop
 from segmentation.domain.models.every import Settings, models
 from segmentation.domain.rulebook import Rulebook
-from segmentation.purchase_presets import CURRENCY, PurchaseSections
+from segmentation.purchase_presets import PurchaseSections
 from segmentation.segment_presets import segments
-from segmentation.shopper_presets import ShopperSections
+from segmentation.shopper_presets import CURRENCY, ShopperSections
 
 EDITION_CHARS = 12  # of a hash of all presets of a shop
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 
 
-class _Preset(PurchaseSections, ShopperSections):
-    """A shop's file."""
+class _Preset(ShopperSections, PurchaseSections):
+    """All sections there are."""
 
 
 def load(shops: Mapping[str, Shop]) -> Mapping[str, Rulebook]:
