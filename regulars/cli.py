@@ -36,11 +36,13 @@ keys = typer.Typer(help="API keys.", no_args_is_help=True)
 letters = typer.Typer(help="What could not be handled, kept to be replayed.", no_args_is_help=True)
 sources = typer.Typer(help="A shop's connections to platforms.", no_args_is_help=True)
 customers = typer.Typer(help="Who is who among a shop's customers; the system must be running.", no_args_is_help=True)
+segments = typer.Typer(help="A shop's segments, its own among them; the system must be running.", no_args_is_help=True)
 privacy = typer.Typer(help="A person's own data: shown whole, or forgotten.", no_args_is_help=True)
 vault = typer.Typer(help="The vault's master key.", no_args_is_help=True)
 audit = typer.Typer(help="Who did what: keys, sources, replays, people.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 app.add_typer(customers, name="customers")
+app.add_typer(segments, name="segments")
 app.add_typer(privacy, name="privacy")
 app.add_typer(vault, name="vault")
 app.add_typer(audit, name="audit")
@@ -438,6 +440,96 @@ Urls = Annotated[
     list[str] | None, typer.Option("--url", help="A system elsewhere: one address, or name=address per service.")
 ]
 Json = Annotated[Path | None, typer.Option("--json", help="Write it here, readable by you alone; none: print it.")]
+
+
+SegmentName = Annotated[str, typer.Argument(help="The segment.")]
+SegmentFile = Annotated[Path, typer.Argument(help="YAML or JSON: segment, names, in.", exists=True, dir_okay=False)]
+
+
+@segments.command("list")
+def list_segments(shop: OfShop = DEFAULT_SHOP, folder: Folder = DEFAULT_FOLDER) -> None:
+    """Every segment and how many customers are in it."""
+    from regulars.segments import show_all
+
+    _run(show_all, Home(folder), shop)
+
+
+@segments.command("show")
+def show_segment(segment: SegmentName, shop: OfShop = DEFAULT_SHOP, folder: Folder = DEFAULT_FOLDER) -> None:
+    """A segment as a file to edit, and how far its last edit is felt."""
+    from regulars.segments import show
+
+    _run(show, Home(folder), shop, segment)
+
+
+@segments.command("create")
+def create_segment(
+    file: SegmentFile,
+    shop: OfShop = DEFAULT_SHOP,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Make a segment; `copy_of` instead of `in` takes the rule of another."""
+    from regulars.segments import create, words_of
+
+    _run(lambda: create(Home(folder), shop, words_of(file)))
+
+
+@segments.command("edit")
+def edit_segment(
+    file: SegmentFile,
+    shop: OfShop = DEFAULT_SHOP,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Make a segment's next version."""
+    from regulars.segments import edit, words_of
+
+    _run(lambda: edit(Home(folder), shop, words_of(file)))
+
+
+@segments.command("archive")
+def archive_segment(segment: SegmentName, shop: OfShop = DEFAULT_SHOP, folder: Folder = DEFAULT_FOLDER) -> None:
+    """Archive a segment: everybody leaves it, its versions stay."""
+    from regulars.segments import archive
+
+    _run(archive, Home(folder), shop, segment)
+
+
+@segments.command("preview")
+def preview_segment(
+    file: SegmentFile,
+    shop: OfShop = DEFAULT_SHOP,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """How many customers a rule would hold for, and some of them; nothing is saved."""
+    from regulars.segments import preview, words_of
+
+    _run(lambda: preview(Home(folder), shop, words_of(file)))
+
+
+@segments.command("why")
+def why_in_segment(
+    customer_id: Annotated[str, typer.Argument(help="An id of the customer.")],
+    segment: SegmentName,
+    shop: OfShop = DEFAULT_SHOP,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Why a customer is in a segment, or is not, and until when."""
+    from regulars.segments import why
+
+    _run(why, Home(folder), shop, customer_id, segment)
+
+
+@segments.command("put-list")
+def put_segments_list(
+    name: Annotated[str, typer.Argument(help="The static list.")],
+    file: Annotated[Path, typer.Argument(help="CSV, NDJSON or JSON of customers' ids.", exists=True, dir_okay=False)],
+    shop: OfShop = DEFAULT_SHOP,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """A static list holds the customers of a file from now on, and no others."""
+    from regulars.segments import put_list
+
+    _run(put_list, Home(folder), shop, name, file)
 
 
 @privacy.command("export")

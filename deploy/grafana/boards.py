@@ -7,10 +7,11 @@ from typing import Any
 
 from deploy.grafana.engineers import ENGINEERS
 from deploy.grafana.panels import Board, Panel, Query, Rows
+from deploy.grafana.segments import SEGMENTS
 from deploy.grafana.shop import SHOP
 
 FOLDER = Path(__file__).parent / "boards"
-FILES = {"shop.json": SHOP, "engineers.json": ENGINEERS}
+FILES = {"shop.json": SHOP, "segments.json": SEGMENTS, "engineers.json": ENGINEERS}
 
 COLUMNS = 24  # of Grafana's grid
 SIZES = {"stat": (4, 4), "timeseries": (8, 8)}  # width and height in it

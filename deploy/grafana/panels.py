@@ -67,9 +67,9 @@ def per_minute(counter: str, *by: str) -> Query:
     return Query(query.legend, f"60 * {query.expr}")
 
 
-def largest(gauge: str, by: str) -> Query:
+def largest(gauge: str, *by: str) -> Query:
     """Of all processes, the one that is worst off."""
-    return Query("{{" + by + "}}", f"max by ({by}) ({gauge})")
+    return Query(" ".join("{{" + label + "}}" for label in by), f"max by ({', '.join(by)}) ({gauge})")
 
 
 def share(part: str, whole: str, by: str) -> Query:

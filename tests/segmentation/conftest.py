@@ -1,7 +1,7 @@
 """Segmentation's own schema in a fresh database."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import asyncpg
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from common.db.engine import open_pool
 from common.db.migrate import migrate
 from common.settings import Settings
+from common.web.auth import create_key
 
 
 @pytest.fixture
@@ -25,3 +26,19 @@ async def pool(settings: Settings) -> AsyncIterator[asyncpg.Pool]:
     """Connections under segmentation's role."""
     async with open_pool(settings, "segmentation") as pool:
         yield pool
+
+
+@pytest.fixture
+async def keys(fresh_database: str, settings: Settings) -> Mapping[str, dict[str, str]]:
+    """Headers of a caller: one that reads each shop, one that may only ingest, one of a shop we do not serve."""
+    admin = await asyncpg.connect(fresh_database)
+    try:
+        made = {
+            "shop": await create_key(admin, "shop", ["read"]),
+            "other": await create_key(admin, "other", ["read"]),
+            "ingest": await create_key(admin, "shop", ["ingest"]),
+            "gone": await create_key(admin, "gone", ["read"]),
+        }
+    finally:
+        await admin.close()
+    return {name: {"Authorization": f"Bearer {key}"} for name, key in made.items()}

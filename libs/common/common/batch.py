@@ -53,7 +53,8 @@ class Batch(Generic[S]):
         event = self._codec.event.skim(message.body)
         if isinstance(event, Event):
             self.read += event.type != Tick.TYPE
-            if not event.historic and (self.newest is None or event.received_at > self.newest):
+            at_edge = message.topic != self.service.work.name  # what a service tells itself says nothing of its lag
+            if at_edge and not event.historic and (self.newest is None or event.received_at > self.newest):
                 self.newest = event.received_at
             if not self.service.is_heeded(event.type):
                 return

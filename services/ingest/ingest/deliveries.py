@@ -14,10 +14,10 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
 
+from common.beside import repeat
 from common.clock import Clock
 from common.db.engine import Connection
 from ingest import store
-from ingest.beside import repeat
 from ingest.connectors.port import Delivery
 from ingest.domain.accept import Accepted
 from ingest.people.whose import Whose

@@ -7,6 +7,7 @@ the same again, and some give up on an address that refuses. A replay sends the 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from http.client import responses
+from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Request, Response
@@ -19,6 +20,7 @@ from common.shops import Shop
 from common.telemetry import metrics
 from common.web.auth import address_of
 from common.web.limits import Limits
+from common.web.paging import SlashesWithin
 from common.web.problems import Problem
 from ingest import store
 from ingest.connectors.known import CONNECTORS
@@ -181,7 +183,7 @@ def router(hooks: Hooks) -> APIRouter:
     routes = APIRouter()
 
     @routes.post("/v1/hooks/{source_id}", tags=["sources"])
-    async def post_hook(source_id: str, request: Request) -> Response:
+    async def post_hook(source_id: Annotated[str, SlashesWithin], request: Request) -> Response:
         """A platform's call, signed with one of the source's secrets; answered as that platform expects."""
         return await hooks.receive(source_id, request)
 

@@ -2,15 +2,29 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
+import asyncpg
+from fastapi import APIRouter
+
+from common.clock import Clock
 from common.contracts.topics import INGEST_EVENTS, MEMBERSHIPS, SEGMENTATION_WORK
 from common.house import House, Part
 from common.service import Service
-from segmentation import presets
+from common.shops import Shop
+from segmentation import presets, segment_presets
 from segmentation.api import router
+from segmentation.counting import Counting
+from segmentation.deciding_time import measured
 from segmentation.domain.decide import decider
 from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.state import Profile
+from segmentation.own import api as own_api
+from segmentation.own import lists_api, preview_api
+from segmentation.own.backfill import Backfill
+from segmentation.own.editing import Editing
+from segmentation.own.rulebooks import Rulebooks
+from segmentation.own.showing import Shown
 from segmentation.store import project
 
 
@@ -27,9 +41,30 @@ def service(rulebooks: Mapping[str, Rulebook]) -> Service[Profile]:
     )
 
 
+def own_routes(
+    pool: asyncpg.Pool, shops: Mapping[str, Shop], rulebooks: Rulebooks, editing: Editing, clock: Clock
+) -> tuple[APIRouter, ...]:
+    """The routes of the room own/."""
+    shown = Shown(pool, rulebooks, {shop_id: segment_presets.trees(shop) for shop_id, shop in shops.items()})
+    return (
+        own_api.router(shops, editing, shown),
+        preview_api.router(pool, shops, editing, clock),
+        lists_api.router(pool, shops, editing, rulebooks),
+    )
+
+
 @asynccontextmanager
 async def open_service(house: House) -> AsyncIterator[Part]:
     """Segmentation, running while the context is open; refuses to open on a faulty preset."""
-    rulebooks = presets.load(house.shops)
+    books = presets.load(house.shops)
     async with house.pool("segmentation") as pool:
-        yield house.part(service(rulebooks), pool, router(pool, house.shops))
+        rulebooks = Rulebooks(pool, books)
+        await rulebooks.load(house.clock.now())
+        editing = Editing(pool, books, house.clock)
+        routes = router(pool, house.shops, rulebooks, house.clock)
+        for each in own_routes(pool, house.shops, rulebooks, editing, house.clock):
+            routes.include_router(each)
+        this = service(rulebooks)
+        part = house.part(replace(this, decide=measured(this.decide)), pool, routes)
+        backfill, counting = Backfill(pool, house.settings, house.bell), Counting(pool, house.clock)
+        yield replace(part, loops=(*part.loops, rulebooks.run, backfill.run, counting.run))

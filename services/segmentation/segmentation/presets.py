@@ -16,6 +16,7 @@ from segmentation.domain.models.every import Settings, models
 from segmentation.domain.models.lifecycle import Rules
 from segmentation.domain.rulebook import Rulebook
 from segmentation.segment_presets import segments
+from segmentation.shopper_presets import CURRENCY, ShopperSections
 
 MAX_PURCHASES = 1_000
 MAX_DAYS = 3_650
@@ -51,8 +52,7 @@ class _Activity(BaseModel):
         return self
 
 
-class _Preset(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+class _Preset(ShopperSections):
     lifecycle: _Lifecycle
     activity: _Activity
 
@@ -81,7 +81,7 @@ def rulebook(text: str, shop: Shop) -> Rulebook | tuple[Rejection, ...]:
 def parse(text: str, currency: str) -> Settings | tuple[Rejection, ...]:
     """A preset's text for a shop with that currency, or everything that is wrong with it."""
     try:
-        preset = _Preset.model_validate(yaml.safe_load(text))
+        preset = _Preset.model_validate(yaml.safe_load(text), context={CURRENCY: currency})
     except yaml.YAMLError as error:
         return (Rejection("$", f"not YAML: {error}"),)
     except ValidationError as error:
@@ -94,7 +94,7 @@ def parse(text: str, currency: str) -> Settings | tuple[Rejection, ...]:
         winback_from=timedelta(days=preset.activity.winback),
         lost_from=timedelta(days=preset.activity.lost),
     )
-    return Settings(currency, lifecycle)
+    return Settings(currency, lifecycle, preset.shoppers(currency))
 
 
 def _path(location: tuple[int | str, ...]) -> str:

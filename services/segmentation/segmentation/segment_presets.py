@@ -1,8 +1,10 @@
 """Reads the segments that a shop has from the start: presets/segments/<preset>.yaml, else that of `default`."""
 
 from collections.abc import Mapping
+from datetime import date
 from functools import lru_cache
 from importlib.resources import files
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -62,3 +64,19 @@ def _read(name: str, zone: str) -> tuple[Segment, ...]:
         where = f"segmentation/{FOLDER}/{name}{SUFFIX}"
         raise BadPresets("\n".join(f"{where}: {fault.path}: {fault.reason}" for fault in faults))
     return tuple(each for each in read if isinstance(each, Segment))
+
+
+def trees(shop: Shop) -> Mapping[str, Any]:
+    """The rules of the shop's segments by their names, as they are written: to be shown, and copied."""
+    name = shop.preset if (files("segmentation") / FOLDER / f"{shop.preset}{SUFFIX}").is_file() else DEFAULT
+    written = yaml.safe_load((files("segmentation") / FOLDER / f"{name}{SUFFIX}").read_text("utf-8"))
+    return {tree["segment"]: _texts(tree["in"]) for tree in written}
+
+
+def _texts(value: Any) -> Any:
+    """YAML knows days and times, which are texts in JSON."""
+    if isinstance(value, dict):
+        return {name: _texts(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_texts(each) for each in value]
+    return value.isoformat() if isinstance(value, date) else value

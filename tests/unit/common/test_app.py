@@ -15,6 +15,7 @@ from starlette.types import Message
 from structlog.testing import LogCapture
 
 from common.web.app import create_app
+from common.web.paging import PlainId
 from common.web.problems import Problem
 
 MAX_BYTES = 1_000
@@ -222,11 +223,11 @@ async def test_an_open_end_takes_nothing_that_names_its_end() -> None:
     one, other = APIRouter(), APIRouter()
 
     @one.get("/people/{name:path}")
-    async def person(name: str) -> dict[str, str]:
+    async def person(name: PlainId) -> dict[str, str]:
         return {"person": name}
 
     @other.get("/people/{name:path}/orders")
-    async def orders(name: str) -> dict[str, str]:
+    async def orders(name: PlainId) -> dict[str, str]:
         return {"orders of": name}
 
     for routers in ([one, other], [other, one]):
@@ -234,3 +235,8 @@ async def test_an_open_end_takes_nothing_that_names_its_end() -> None:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test") as client:
             assert (await client.get("/people/a%2Fb")).json() == {"person": "a/b"}
             assert (await client.get("/people/a%2Fb/orders")).json() == {"orders of": "a/b"}
+            # An id that ends like a route: what was sent as %2F is the id's own.
+            assert (await client.get("/people/a%2forders")).json() == {"person": "a/orders"}
+            assert (await client.get("/people/a%2Forders/orders")).json() == {"orders of": "a/orders"}
+            assert (await client.get("/people/a%252Forders")).json() == {"person": "a%2Forders"}
+            assert (await client.get("/people/a%2F%00")).status_code == 422

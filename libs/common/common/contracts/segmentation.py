@@ -3,7 +3,7 @@ work: what an edit asks of each customer."""
 
 from typing import ClassVar, Literal
 
-from common.contracts.envelope import Data
+from common.contracts.envelope import Data, Time
 from common.ids import Id
 
 Lifecycle = Literal["prospect", "new", "repeat", "loyal", "fan"]
@@ -59,18 +59,23 @@ class ChurnWarned(Data, frozen=True):
 
 
 class SegmentRecheck(Data, frozen=True):
-    """To a customer, from its own service: segments were edited up to this revision; be asked again, if not since."""
+    """To a customer, from its own service: segments were edited up to this revision; be asked again, if not since. With
+    `at`, when the edit was made, not before that: by then all news up to it is decided."""
 
     TYPE: ClassVar[str] = "segment.recheck"
     revision: int
+    at: Time | None = None
 
 
 class ListChanged(Data, frozen=True):
-    """To a customer, from its own service: it stands on a static list from now on, or no more."""
+    """To a customer, from its own service: it stands on a static list from now on, or no more. `revision` and `at` are
+    of that edit, as above."""
 
     TYPE: ClassVar[str] = "list.changed"
     list: Id
     is_in: bool
+    revision: int = 0
+    at: Time | None = None
 
 
 EVENTS: tuple[type[Data], ...] = (SegmentEntered, SegmentLeft, LifecycleChanged, RfmChanged, ChurnWarned)

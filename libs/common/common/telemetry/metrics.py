@@ -5,6 +5,7 @@ from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 disable_created_metrics()  # type: ignore[no-untyped-call] # else every series has a second one nobody reads
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+_MICRO = (0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 _EVENTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
 _LATE = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1_800, 3_600, 21_600, 86_400)
 
@@ -74,6 +75,16 @@ RELAY_ROWS = Counter("regulars_relay_published_rows_total", "Rows published.", (
 # waits, and on PostgreSQL, where rows are published by their commit.
 RELAY_OLDEST = Gauge("regulars_relay_oldest_unpublished_seconds", "Waiting.", ("service",))
 
+# Segmentation. `segment` is one of at most 150 names in a shop, or (others).
+# How many are in a segment, and how often somebody came (direction: entered) and went (left).
+SEGMENT_MEMBERS = Gauge("regulars_segmentation_members", "Customers.", ("shop", "segment"))
+SEGMENT_MOVES = Counter("regulars_segmentation_moves_total", "Moves.", ("shop", "segment", "direction"))
+# What deciding one event or timer of a customer costs: the profile moved on, models and rules asked that it touches.
+SEGMENT_DECISION = Histogram("regulars_segmentation_decision_seconds", "Per decision.", buckets=_MICRO)
+
 # Services.
+# Of edited segments: customers that back-fills have yet to look at, and those that were told to look again.
+BACKFILL_LEFT = Gauge("regulars_segmentation_backfill_left_customers", "To be looked at.")
+BACKFILL_TOLD = Counter("regulars_segmentation_backfill_told_customers_total", "Told to look again.")
 # Messages to people; `outcome` is sent, failed, in_doubt or suppressed.
 NOTIFIER_MESSAGES = Counter("regulars_notifier_messages_total", "Messages.", ("channel", "outcome"))

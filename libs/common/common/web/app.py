@@ -4,6 +4,7 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from urllib.parse import unquote
 
 import structlog
 from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
@@ -17,10 +18,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from common.telemetry.metrics import HTTP_REQUESTS, HTTP_SECONDS
+from common.web.paging import SLASH_WITHIN
 from common.web.problems import Problem, install, problem_of, response_of, unavailable
 
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))  # a client may invent others
+ESCAPED_SLASH = re.compile("%2f", re.IGNORECASE)
 CLIENT_LEFT = 499  # as nginx counts them
 INTERNAL_SERVER_ERROR = 500
 
@@ -103,6 +106,8 @@ class Front:
             await self._app(scope, receive, send)
             return
         started_s = time.monotonic()
+        if b"%2f" in (raw := scope.get("raw_path") or b"").lower():
+            scope["path"] = unquote(ESCAPED_SLASH.sub(SLASH_WITHIN, raw.decode("latin-1")))
         announced_bytes, request_id = _read_head(scope)
         received_bytes = 0
         status = CLIENT_LEFT

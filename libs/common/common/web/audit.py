@@ -12,7 +12,7 @@ from common.web.auth import Caller
 Action = Literal[
     "key.made", "key.revoked", "source.made", "source.removed", "source.rotated", "source.polled", "delivery.replayed",
     "letters.replayed", "deliveries.reprocessed", "import.begun", "people.merged", "people.split", "person.exported",
-    "person.erased", "vault.rotated",
+    "person.erased", "vault.rotated", "segment.created", "segment.edited", "segment.archived", "list.put",
 ]
 # fmt: on
 EVERY_SHOP = "*"

@@ -15,12 +15,12 @@ import asyncpg
 import httpx
 import structlog
 
+from common.beside import repeat
 from common.clock import Clock
 from common.db.engine import is_outside
 from common.retry import FOREVER, Retry
 from common.telemetry import metrics
 from common.web.problems import Problem
-from ingest.beside import repeat
 from ingest.connectors.port import Delivery
 from ingest.hooks import Taken
 from ingest.reconcile import polls

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import asyncpg
 
+from common.beside import repeat
 from common.clock import Clock
-from ingest.beside import repeat
 from ingest.things import store as things_store
 
 # Should somebody come back to a cart after that, all that is in it is told as added once more.

@@ -31,8 +31,10 @@ _IN, _OUT = Answer(path="", holds=True), Answer(path="", holds=False)
 
 
 class Asking:
-    """One decision about one customer. `touched` are the names of what became another, each with the reason; `answers`
-    and `places` are what is kept afterwards, `told` the facts about segments."""
+    """One decision about one customer. `touched` are the names of what became another, each with the reason, and
+    `because` is the reason of all else; `answers` and `places` are what is kept afterwards, `told` the facts about
+    segments. Of a new face, `before` is None and the profile holds what is said of nobody, unless everything is asked.
+    """
 
     def __init__(
         self,
@@ -43,12 +45,13 @@ class Asking:
         profile: Profile,
         at: datetime,
         touched: dict[str, str],
+        because: str,
         *,
-        everything: str = "",
+        everything: bool,
     ) -> None:
         self._book, self._before, self._profile, self._at = book, before, profile, at
         self._ids = shop_id, customer_id
-        self._everything = everything  # why, where everything is asked
+        self._because, self._everything = because, everything
         self.touched = touched
         self.answers = dict(profile.answers)
         self.places = dict(profile.places)
@@ -63,6 +66,10 @@ class Asking:
                 self._ask_model(model)
         if not resting:
             self._ask_segments()
+        if self._before is None:
+            inside = sorted(self._book.numbers[name] for name, place in self.places.items() if place.inside)
+            segments = [self._book.segments[number] for number in inside]
+            self.told = [SegmentEntered(each.segment, self._reason(each, None), each.version) for each in segments]
 
     def fact(self, name: str) -> Any:
         """What a model says now."""
@@ -70,7 +77,7 @@ class Asking:
 
     def reason_of(self, *names: str) -> str:
         """Why any of these became another."""
-        return next((reason for name, reason in self.touched.items() if name in names), self._everything)
+        return next((reason for name, reason in self.touched.items() if name in names), self._because)
 
     def _seen(self, profile: Profile, answers: Mapping[str, Kept]) -> Person:
         return person_of(*self._ids, self._book.zone, profile, answers, self._book.model_of)
@@ -114,14 +121,14 @@ class Asking:
             if without.facts != now.facts:
                 return next(self.touched[name] for name in self.touched if name in model.reads)
         if self._before is None:
-            return self._everything
+            return self._because
         return by_time or NEW_RULES
 
     # Segments
 
     def _ask_segments(self) -> None:
         book, at = self._book, self._at
-        if self._everything or book.revision > self._profile.revision:
+        if book.revision > self._profile.revision or (self._everything and book.revision == self._profile.revision):
             self._leave_archived()
         waiting = [*range(len(book.segments))] if self._everything else [*self._concerned()]
         heapify(waiting)
@@ -147,6 +154,8 @@ class Asking:
     def _concerned(self) -> Iterator[int]:
         book, at = self._book, self._at
         yield from book.touched(self.touched)
+        if self._before is None:
+            yield from book.drawn
         for name, place in self.places.items():
             if place.until is not None and place.until <= at and name in book.numbers:
                 yield book.numbers[name]
@@ -155,14 +164,14 @@ class Asking:
 
     def _reason(self, segment: Segment, before: Place | None) -> str:
         """Why the customer is there now, or no more."""
-        if self._everything in (EDITED, NEW_RULES):
+        if self._because == NEW_RULES or segment.revision > self._profile.revision >= 0:
             return EDITED
-        if segment.revision > self._profile.revision >= 0 or (before is not None and before.version != segment.version):
+        if before is not None and before.version != segment.version:
             return EDITED
         for name, reason in self.touched.items():
             if name in segment.reads:
                 return reason
-        return self._everything or lapse(segment.rule)
+        return self._because or lapse(segment.rule)
 
     def _leave_archived(self) -> None:
         for name, place in [*self.places.items()]:
@@ -196,6 +205,17 @@ class Asking:
 
 def _plain(value: Any) -> Value:
     return tuple(value) if isinstance(value, list) else value
+
+
+def of_nobody(book: Rulebook, at: datetime) -> Profile | None:
+    """What is said of everybody as long as nothing is known: asking about a new face begins there. None where that
+    depends on the time."""
+    asked = Asking(book, book.shop_id, "", None, Profile(), at, {}, "", everything=True)
+    asked.ask()
+    ends = {kept.until for kept in asked.answers.values()} | {place.until for place in asked.places.values()}
+    if ends - {None}:
+        return None
+    return Profile(answers=asked.answers, places=asked.places, revision=book.revision, edition=book.edition)
 
 
 class _Others(Mapping[str, Answer]):

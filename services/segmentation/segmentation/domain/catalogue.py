@@ -59,7 +59,7 @@ FIELDS: Fields = {
     "rfm_fixed.m": int,
     "value_grade": str,  # high, mid, low
     "stage": str,  # novice, growth, mature, decline
-    "weighted_frequency": int,  # hundredths of a purchase made now
+    "weighted_frequency": int,  # hundredths of a purchase made now, the last step reached
     "activity_score": int,  # of 100
     "carter.category": str,  # what is carted most
     "carter.frequency": str,  # high, mid, low
@@ -68,7 +68,11 @@ FIELDS: Fields = {
     "spending_power": str,  # high, mid, low
     "churn.score": int,  # of 100
     "churn.reasons": tuple[str, ...],  # silence, frequency, spend
+    "churn.warned_at": str,  # the latest warning, RFC 3339
+    "churn.outcome": str,  # of that: pending, kept, lost
+    "churn.offers": tuple[str, ...],  # journeys that sent something since
     "reviews.habit": str,  # none, seldom, often
+    "reviews.photos": int,  # reviews with a photo
     "reviews.mood": str,  # good, mixed, bad
     "reviews.topics": tuple[str, ...],
     "preferences.categories": tuple[str, ...],

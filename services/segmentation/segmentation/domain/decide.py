@@ -8,10 +8,10 @@ from msgspec.structs import replace
 
 from common.contracts.envelope import Data
 from common.contracts.ingest import CustomerErased, CustomerMerged, CustomerSplit
-from common.contracts.segmentation import Lifecycle, SegmentLeft, SegmentRecheck
+from common.contracts.segmentation import Lifecycle, ListChanged, SegmentLeft, SegmentRecheck
 from common.contracts.work import StateMoved
 from common.decision import Decide, Decision, Occasion, Timer
-from segmentation.domain.asking import ACTIVITY, LIFECYCLE, NEW_RULES, Asking
+from segmentation.domain.asking import ACTIVITY, LIFECYCLE, NEW_RULES, Asking, of_nobody
 from segmentation.domain.evolve import Touched, evolve, phrase
 from segmentation.domain.merge import everything_of, join, part, still_known, without_person
 from segmentation.domain.orders import brought_up
@@ -33,51 +33,85 @@ _LIFECYCLES: Mapping[str, Lifecycle] = {name: name for name in get_args(Lifecycl
 def decider(rulebooks: Mapping[str, Rulebook]) -> Decide[Profile]:
     """`decide` by each shop's rulebook as it is at the moment."""
 
+    nobodies: dict[str, tuple[Rulebook, Profile | None]] = {}
+
     def decide(before: Profile | None, occasion: Occasion) -> Decision[Profile]:
-        return _decide(before, occasion, rulebooks[occasion.shop_id])
+        book = rulebooks[occasion.shop_id]
+        if before is not None:
+            return _decide(before, brought_up(before), occasion, book)
+        made_for, nobody = nobodies.get(book.shop_id, (None, None))
+        if made_for is not book:
+            nobody = of_nobody(book, occasion.at)
+            nobodies[book.shop_id] = book, nobody
+        return _decide(None, nobody or _NOBODY, occasion, book)
 
     return decide
 
 
-def _decide(before: Profile | None, occasion: Occasion, book: Rulebook) -> Decision[Profile]:
+def _decide(before: Profile | None, known: Profile, occasion: Occasion, book: Rulebook) -> Decision[Profile]:
     what = occasion.what
-    known = brought_up(before or _NOBODY)
     match what:
         case CustomerMerged():
             return Decision(replace(known, closed=True))
         case CustomerErased() if before is not None:
             return _forget(known, occasion)
-        case SegmentRecheck() if known.closed:
+        case SegmentRecheck() | ListChanged() if known.closed:
             return Decision(known)
+        case SegmentRecheck() | ListChanged() if before and what.at is not None and occasion.at < what.at:
+            return _later(known, what, what.at, occasion, book)
         case CustomerSplit(out_of):
             # In no segment until now, so its place is told like a new face's.
             fresh = replace(known, closed=False, answers={}, places={}, revision=NOT_ASKED)
-            return _ask(None, fresh, (), occasion, book, everything=f"split from {out_of}")
+            return _ask(None, fresh, (), occasion, book, f"split from {out_of}", everything=True)
         case SegmentRecheck() | Timer():
             profile: Profile = known
             touched: Touched = ()
-        case StateMoved() | CustomerErased():
-            profile, touched = _merge_or_forget(known, what, occasion)
+        case CustomerErased():
+            profile, touched = replace(_NOBODY, erased_at=occasion.at, resting=True), ()
+        case StateMoved():
+            profile, touched = _merged(known, what, occasion)
         case _:
             profile, touched = evolve(known, occasion, book.currency)
-    everything = ""
+    everything = not profile.resting and (profile.edition != book.edition or profile.revision == NOT_ASKED)
     if before is None:
-        everything = FIRST_SEEN
-    elif known.resting and not profile.resting:
-        everything = SEEN_AGAIN
-    elif not profile.resting and (profile.edition != book.edition or profile.revision == NOT_ASKED):
-        everything = NEW_RULES
-    return _ask(before, profile, touched, occasion, book, everything=everything)
+        return _ask(None, profile, touched, occasion, book, FIRST_SEEN, everything=everything or profile.resting)
+    if everything:
+        because = SEEN_AGAIN if known.resting else NEW_RULES
+        return _ask(before, profile, touched, occasion, book, because, everything=True)
+    if profile.revision == book.revision and book.heard.isdisjoint(touched):
+        timers = _timers(profile)
+        if not timers or timers[0].due > occasion.at:
+            return Decision(profile, (), timers)  # it concerns nobody
+    return _ask(before, profile, touched, occasion, book)
+
+
+def _later(
+    profile: Profile, what: SegmentRecheck | ListChanged, at: datetime, occasion: Occasion, book: Rulebook
+) -> Decision[Profile]:
+    """A timer for the time of the edit asks what was edited: it goes off once all news up to then is decided."""
+    if isinstance(what, ListChanged):
+        profile, _ = evolve(profile, occasion, book.currency)
+    elif profile.revision >= what.revision:
+        return Decision(profile, (), _timers(profile))
+    return Decision(replace(profile, revision=min(profile.revision, what.revision - 1)), (), _timers(profile, at))
 
 
 def _ask(
-    before: Profile | None, profile: Profile, touched: Touched, occasion: Occasion, book: Rulebook, *, everything: str
+    before: Profile | None,
+    profile: Profile,
+    touched: Touched,
+    occasion: Occasion,
+    book: Rulebook,
+    because: str = "",
+    *,
+    everything: bool = False,
 ) -> Decision[Profile]:
-    """Everybody is asked whom this concerns; what they say is kept, and told where it is another than before."""
+    """Those are asked whom this concerns; what they say is kept, and told where it is another than before."""
     what = occasion.what
     why = "" if isinstance(what, Timer) else _phrase(what)
     ids = occasion.shop_id, occasion.customer_id
-    asked = Asking(book, *ids, before, profile, occasion.at, dict.fromkeys(touched, why), everything=everything)
+    touching = dict.fromkeys(touched, why)
+    asked = Asking(book, *ids, before, profile, occasion.at, touching, because, everything=everything)
     asked.ask()
     after = replace(
         profile,
@@ -94,8 +128,13 @@ def _ask(
 
 def _timers(profile: Profile, again_at: datetime | None = None) -> tuple[Timer, ...]:
     """One: when the first of all that was said may change by itself."""
-    ends = [each.until for each in profile.answers.values()] + [each.until for each in profile.places.values()]
-    due = min((at for at in (again_at, *ends) if at is not None), default=None)
+    due = again_at
+    for kept in profile.answers.values():
+        if kept.until is not None and (due is None or kept.until < due):
+            due = kept.until
+    for place in profile.places.values():
+        if place.until is not None and (due is None or place.until < due):
+            due = place.until
     return () if due is None else (Timer(due, CHANGE),)
 
 
@@ -121,11 +160,7 @@ def _forget(profile: Profile, occasion: Occasion) -> Decision[Profile]:
     return Decision(forgotten, left, _timers(forgotten))
 
 
-def _merge_or_forget(
-    profile: Profile, what: StateMoved[Profile] | CustomerErased, occasion: Occasion
-) -> tuple[Profile, Touched]:
-    if isinstance(what, CustomerErased):
-        return replace(without_person(profile), erased_at=occasion.at, resting=True), ()
+def _merged(profile: Profile, what: StateMoved[Profile], occasion: Occasion) -> tuple[Profile, Touched]:
     theirs = still_known(brought_up(what.state), occasion.occurred_at, profile.erased_at)
     together = part(profile, theirs) if what.taken_back else join(profile, theirs)
     new = profile.erased_at is None or occasion.occurred_at > profile.erased_at

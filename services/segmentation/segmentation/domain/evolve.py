@@ -41,21 +41,23 @@ CART_FACTS = ("cart.pieces", "cart.value", "cart.items", "cart.categories", "car
 NAME_CHARS = 16  # of the id of what happened: enough to tell one customer's events apart
 
 # What a person does; all else is done to it or said of it.
-DOINGS = (
-    CartItemAdded,
-    CartItemRemoved,
-    OrderPlaced,
-    OrderPaid,
-    ReviewSubmitted,
-    CustomerRegistered,
-    ConsentChanged,
-    Visit,
-    CheckIn,
-    Share,
-    MessageOpened,
-    MessageClicked,
+DOINGS = frozenset(
+    {
+        CartItemAdded,
+        CartItemRemoved,
+        OrderPlaced,
+        OrderPaid,
+        ReviewSubmitted,
+        CustomerRegistered,
+        ConsentChanged,
+        Visit,
+        CheckIn,
+        Share,
+        MessageOpened,
+        MessageClicked,
+    }
 )
-OF_ORDERS = (OrderPlaced, OrderUpdated, OrderPaid, OrderCancelled, OrderRefunded, OrderCompleted)
+OF_ORDERS = frozenset({OrderPlaced, OrderUpdated, OrderPaid, OrderCancelled, OrderRefunded, OrderCompleted})
 OF_MESSAGES = (MessageSent, MessageDelivered, MessageOpened, MessageClicked)
 
 Changes = dict[str, Any]  # of a profile, by field
@@ -66,18 +68,17 @@ NONE: Touched = ()
 def evolve(profile: Profile, occasion: Occasion, currency: str) -> tuple[Profile, Touched]:
     """The profile after what happened, and what of it became another."""
     what, when = occasion.what, occasion.occurred_at.astimezone(UTC)
-    assert not isinstance(what, tuple)
     changes: Changes = {}
     touched: Touched = NONE
     if profile.first_seen_at is None or when < profile.first_seen_at:
         changes["first_seen_at"] = when
         touched += ("first_seen_at",)
-    if isinstance(what, DOINGS) and (profile.last_seen_at is None or when > profile.last_seen_at):
+    if type(what) in DOINGS and (profile.last_seen_at is None or when > profile.last_seen_at):
         changes["last_seen_at"] = when
         touched += ("last_seen_at",)
     if profile.resting:
         changes["resting"] = False
-    if isinstance(what, OF_ORDERS):
+    if type(what) in OF_ORDERS:
         profile, by_order = _of_order(profile, what, when, currency)
         touched += by_order
     elif (news := _NEWS.get(type(what))) is not None:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from segmentation.domain.model import Model
-from segmentation.domain.rule import Segment
+from segmentation.domain.rule import Bucket, Group, Rule, Segment
 
 
 class Rulebook(msgspec.Struct, frozen=True, dict=True):
@@ -47,6 +47,16 @@ class Rulebook(msgspec.Struct, frozen=True, dict=True):
         """Where each segment stands in `segments`."""
         return {each.segment: number for number, each in enumerate(self.segments)}
 
+    @cached_property
+    def drawn(self) -> tuple[int, ...]:
+        """Where segments stand that ask for a lot, and so have an answer of their own for everybody."""
+        return tuple(number for number, each in enumerate(self.segments) if _draws(each.rule))
+
+    @cached_property
+    def heard(self) -> frozenset[str]:
+        """Everything that any model or segment reads."""
+        return frozenset(self.by_reads).union(*(model.reads for model in self.models))
+
     def touched(self, names: Iterable[str]) -> Iterator[int]:
         """Where segments stand that read any of these; one may come twice."""
         by_reads = self.by_reads
@@ -56,3 +66,7 @@ class Rulebook(msgspec.Struct, frozen=True, dict=True):
     def edited_after(self, revision: int) -> tuple[Segment, ...]:
         """Those that a profile of that revision was never asked about as they are now."""
         return tuple(each for each in self.segments if each.revision > revision) if revision < self.revision else ()
+
+
+def _draws(rule: Rule) -> bool:
+    return isinstance(rule, Bucket) or (isinstance(rule, Group) and any(_draws(part) for part in rule.parts))

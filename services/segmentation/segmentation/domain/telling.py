@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from common.contracts.envelope import Data
 from common.contracts.segmentation import ChurnWarned, LifecycleChanged, RfmChanged
 from segmentation.domain.asking import ACTIVITY, LIFECYCLE, Asking
+from segmentation.domain.models.churn import warns
 from segmentation.domain.state import Kept, Profile, Value
 
 RFM = ("rfm.r", "rfm.f", "rfm.m", "rfm.group")
@@ -25,15 +26,15 @@ def moved(before: Profile | None, after: Profile, asked: Asking) -> Iterator[Dat
 
 
 def modelled(before: Profile | None, asked: Asking) -> Iterator[Data]:
-    """Scores that are others now, and the first sign of leaving."""
-    if before is None and not asked.answers:
+    """Scores that are others now, and a warning that began."""
+    if before is not None and before.answers == asked.answers:
         return
     was, now = (_facts(answers) for answers in (before.answers if before is not None else {}, asked.answers))
     if any(was.get(name) != now.get(name) for name in RFM):
         r, f, m = (_number(now.get(name)) for name in RFM[:3])
         yield RfmChanged(r, f, m, str(now.get(RFM[3], "")), asked.reason_of(*RFM))
     reasons = now.get(CHURN_REASONS)
-    if isinstance(reasons, tuple) and reasons and not was.get(CHURN_REASONS):
+    if isinstance(reasons, tuple) and warns(was, now):
         yield ChurnWarned(reasons, _number(now.get(CHURN_SCORE)))
 
 

@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from segmentation.domain.model import Model
 from segmentation.domain.models import lifecycle
+from segmentation.domain.models.shoppers import Shoppers, shopper_models
 
 
 class Settings(Struct, frozen=True):
@@ -11,8 +12,9 @@ class Settings(Struct, frozen=True):
 
     currency: str  # ISO 4217; that of every payment
     lifecycle: lifecycle.Rules
+    shoppers: Shoppers = Shoppers()
 
 
 def models(settings: Settings) -> tuple[Model, ...]:
     """Those that the preset has a part for."""
-    return (lifecycle.model(settings.lifecycle),)
+    return (lifecycle.model(settings.lifecycle), *shopper_models(settings.shoppers))

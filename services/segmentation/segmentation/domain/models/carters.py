@@ -1,0 +1,78 @@
+"""Who fills a cart: with what most, how often, and whether lately. Who put nothing in for long is none."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from msgspec import Struct
+
+from segmentation.domain.model import Model, Modelled
+from segmentation.domain.models.newest import DAY, newest
+from segmentation.domain.person import Person
+from segmentation.domain.records import Record
+
+ADDED = "cart.item_added"
+COUNTED = 100  # of the newest adds in the window, by which the category is found; more tell nothing new
+FIELDS = ("carter.category", "carter.frequency", "carter.recency")
+
+
+class CarterPreset(Struct, frozen=True):
+    """All counts are of adds within `days`; high and mid are how many it takes, recent_days the age of the newest."""
+
+    days: int
+    mid: int
+    high: int
+    recent_days: int
+
+
+def carters(preset: CarterPreset) -> Model:
+    """The model of a shop."""
+    window, recent = preset.days * DAY, preset.recent_days * DAY
+
+    def answer(person: Person, at: datetime) -> Modelled:
+        added = list(newest(person, ADDED, at, window))
+        if not added:
+            return Modelled({})
+        frequency, lasting = _frequency(added, preset)
+        category, category_until = _most(added[:COUNTED], window)
+        lately = at < added[0].at + recent
+        until = [lasting.at + window, added[0].at + (recent if lately else window)]
+        facts = {"carter.frequency": frequency, "carter.recency": "recent" if lately else "long_standing"}
+        if category is not None:
+            facts["carter.category"] = category
+            until.append(category_until)
+        return Modelled(facts, min(until), f"put {len(added)} in carts within {preset.days} days")
+
+    return Model("carters", frozenset({ADDED}), FIELDS, answer)
+
+
+def _frequency(added: Sequence[Record], preset: CarterPreset) -> tuple[str, Record]:
+    """The class, and the record without which it is another."""
+    if len(added) >= preset.high:
+        return "high", added[preset.high - 1]
+    if len(added) >= preset.mid:
+        return "mid", added[preset.mid - 1]
+    return "low", added[0]
+
+
+def _most(added: Sequence[Record], window: timedelta) -> tuple[str | None, datetime]:
+    """The category added most, of as many the one added last; and when it is another, or none."""
+    of_category = [(record.at, category) for record in added if (category := record.about.get("category"))]
+    counts = Counter(category for _, category in of_category)
+    last: dict[str, datetime] = {}
+    for at, category in of_category:
+        last.setdefault(category, at)
+
+    def leader() -> str | None:
+        return max(counts, key=lambda category: (counts[category], last[category], category), default=None)
+
+    first = leader()
+    for at, gone in groupby(reversed(of_category), key=lambda one: one[0]):
+        for _, category in gone:
+            counts[category] -= 1
+            if not counts[category]:
+                del counts[category]
+        if leader() != first:
+            return first, at + window
+    return None, added[0].at + window  # nothing has a category

@@ -1,0 +1,44 @@
+"""The models of how customers shop, and what each is made of; none of them reads another's facts."""
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from segmentation.domain.model import Model
+from segmentation.domain.models.activity import ActivityPreset, activity_score
+from segmentation.domain.models.carters import CarterPreset, carters
+from segmentation.domain.models.churn import ChurnPreset, churn
+from segmentation.domain.models.frequency import FrequencyPreset, weighted_frequency
+from segmentation.domain.models.intent import IntentPreset, intent
+from segmentation.domain.models.preferences import PreferencePreset, preferences
+from segmentation.domain.models.reviews import ReviewPreset, reviews
+
+
+class Shoppers(Struct, frozen=True):
+    """A part of a shop's preset for each model; what is None leaves its model out."""
+
+    carters: CarterPreset | None = None
+    intent: IntentPreset | None = None
+    weighted_frequency: FrequencyPreset | None = None
+    activity_score: ActivityPreset | None = None
+    churn: ChurnPreset | None = None
+    reviews: ReviewPreset | None = None
+    preferences: PreferencePreset | None = None
+
+
+def shopper_models(shoppers: Shoppers) -> Iterator[Model]:
+    """Those there are parts for."""
+    if shoppers.carters is not None:
+        yield carters(shoppers.carters)
+    if shoppers.intent is not None:
+        yield intent(shoppers.intent)
+    if shoppers.weighted_frequency is not None:
+        yield weighted_frequency(shoppers.weighted_frequency)
+    if shoppers.activity_score is not None:
+        yield activity_score(shoppers.activity_score)
+    if shoppers.churn is not None:
+        yield churn(shoppers.churn)
+    if shoppers.reviews is not None:
+        yield reviews(shoppers.reviews)
+    if shoppers.preferences is not None:
+        yield preferences(shoppers.preferences)
