@@ -53,7 +53,7 @@ def people(events: pd.DataFrame, now: pd.Series) -> dict[str, Person]:
     known = events.assign(now=events["customer"].map(now)).query("at <= now")
     for row in known.itertuples(index=False):
         series = found[row.customer]
-        series[row.kind] = remember(series.get(row.kind, Series()), Record(_time(row.at), row.name, _about(row)))
+        series[row.kind] = remember(series.get(row.kind, Series()), Record(time_of(row.at), row.name, _about(row)))
     return {customer: Person("s", customer, ZoneInfo("UTC"), series=series) for customer, series in found.items()}
 
 
@@ -69,11 +69,11 @@ def _about(row: Any) -> dict[str, Any]:
             return {"category": row.category if isinstance(row.category, str) else None}
 
 
-def _time(microseconds: int) -> datetime:
+def time_of(microseconds: int) -> datetime:
     return EPOCH + timedelta(microseconds=int(microseconds))
 
 
-def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
+def plain(facts: Mapping[str, Any]) -> dict[str, Any]:
     """With the time as microseconds, as the recompute has it."""
     plain = dict(facts)
     if (warned_at := plain.get("churn.warned_at")) is not None:
@@ -116,10 +116,10 @@ def compare(events: pd.DataFrame, *, tight: bool, rounds: int = 2) -> Counter[st
         now = instants(events, round_, tight=tight)
         persons = people(events, now)
         answers = {
-            model.name: {who: model.answer(one, _time(now[who])) for who, one in persons.items()} for model in models
+            model.name: {who: model.answer(one, time_of(now[who])) for who, one in persons.items()} for model in models
         }
         told: Facts = {
-            who: {name: value for of in answers.values() for name, value in _plain(of[who].facts).items()}
+            who: {name: value for of in answers.values() for name, value in plain(of[who].facts).items()}
             for who in persons
         }
         found = differences(told, recompute(events, now, preset, "CNY"))
@@ -136,5 +136,5 @@ def compare(events: pd.DataFrame, *, tight: bool, rounds: int = 2) -> Counter[st
             of_them = past[past["customer"].isin(until.index)]
             before, after = (recompute(of_them, moment, preset, "CNY", model) for moment in (until - 1, until))
             for who in until.index:
-                assert before[who] == _plain(said[who].facts) != after[who], (who, model)
+                assert before[who] == plain(said[who].facts) != after[who], (who, model)
     return met
