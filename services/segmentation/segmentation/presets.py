@@ -23,8 +23,8 @@ EDITION_CHARS = 12  # of a hash of all presets of a shop
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 
 
-class _Preset(PurchaseSections, ShopperSections):
-    """A shop's file."""
+class _Preset(ShopperSections, PurchaseSections):
+    """All sections there are."""
 
 
 def load(shops: Mapping[str, Shop]) -> Mapping[str, Rulebook]:

@@ -5,16 +5,16 @@ from collections.abc import Mapping
 import asyncpg
 import structlog
 
+from common.beside import repeat
 from common.clock import Clock
 from common.db.engine import Connection
 from segmentation import rfm_scales
-from segmentation.beside import repeat
 from segmentation.domain.daily import last_due
 from segmentation.domain.model import Model
 from segmentation.domain.models.rfm import RfmModel, rfm
 from segmentation.domain.rulebook import Rulebook
 from segmentation.own import jobs, store
-from segmentation.own.backfill import WAIT
+from segmentation.own.rulebooks import WAIT
 from segmentation.rfm_scales import Published
 
 LOOK_S = 30.0  # between two looks whether a publication is due

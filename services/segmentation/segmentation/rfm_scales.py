@@ -8,7 +8,7 @@ from fractions import Fraction
 from msgspec import Struct
 
 from common.db.engine import Connection
-from segmentation.domain.rfm import FIFTHS, Bound, Purchaser, Scale, between
+from segmentation.domain.rfm import FIFTHS, Bound, Scale, between
 
 # In the transaction of the decision. Whoever bought nothing more costs a look at the primary key and no write; who has
 # no purchase left is no buyer.
@@ -84,20 +84,11 @@ class Published(Struct, frozen=True):
     scale: Scale
 
 
-Kept = tuple[str, str, datetime | None, int, int]  # shop, customer, last purchase, their number, their amount
-
-
-def kept(shop_id: str, customer_id: str, of: Purchaser | None) -> Kept:
-    """What `keep` keeps of a customer; None is who never bought."""
-    return (
-        (shop_id, customer_id, None, 0, 0)
-        if of is None
-        else (shop_id, customer_id, of.last_at, of.orders, of.amount_minor)
-    )
+Kept = tuple[str, str, datetime | None, int, int]  # shop, customer, last purchase, their number, amount
 
 
 async def keep(connection: Connection, customers: Sequence[Kept]) -> None:
-    """The customers as they are now, each named once."""
+    """The customers as they are now, each named once; who has no purchase has None, 0, 0."""
     if customers:
         await connection.execute(KEEP, *zip(*sorted(customers, key=lambda each: each[:2]), strict=True))
 

@@ -1,8 +1,8 @@
 """What the models must say, as set queries over a shop's raw files. Shares no code with the service.
 
-A shop is a table `bought` of its purchases: customer, id, bought_at, gone (when it was cancelled, if it was), amount in minor
-units, categories. `asked` holds the customers with the instants that they are asked about; times are UTC without a
-zone, so that an interval of days is always whole times 24 hours.
+A shop is a table `bought` of its purchases: customer, id, bought_at, gone (when it was cancelled, if it was), amount
+in minor units, categories. `asked` holds the customers with the instants that they are asked about; times are UTC
+without a zone, so that an interval of days is always whole times 24 hours.
 """
 
 from collections.abc import Collection, Mapping
@@ -17,8 +17,8 @@ from tests.segmentation.published.files import file_of
 Row = dict[str, Any]
 Asked = tuple[str, datetime]  # customer, instant
 
-SHOP = """CREATE TABLE bought (customer VARCHAR NOT NULL, id VARCHAR PRIMARY KEY, bought_at TIMESTAMP NOT NULL, gone TIMESTAMP,
-    amount BIGINT NOT NULL, categories VARCHAR[] NOT NULL)"""
+SHOP = """CREATE TABLE bought (customer VARCHAR NOT NULL, id VARCHAR PRIMARY KEY, bought_at TIMESTAMP NOT NULL,
+    gone TIMESTAMP, amount BIGINT NOT NULL, categories VARCHAR[] NOT NULL)"""
 READ = "read_csv($path, header = true, all_varchar = true, delim = ',', quote = '\"', escape = '\"', parallel = false)"
 
 CDNOW = """INSERT INTO bought
@@ -74,8 +74,8 @@ PURCHASES = """CREATE OR REPLACE TABLE purchases AS
         AND (gone IS NULL OR gone > now)"""
 
 FIGURES = """
-    SELECT customer, now, count(id) AS n, min(bought_at) AS first_at, max(bought_at) AS last_at, sum(amount)::BIGINT AS amount,
-        sum(amount) FILTER (bought_at > now - to_days($grade_days))::BIGINT AS spent
+    SELECT customer, now, count(id) AS n, min(bought_at) AS first_at, max(bought_at) AS last_at,
+        sum(amount)::BIGINT AS amount, sum(amount) FILTER (bought_at > now - to_days($grade_days))::BIGINT AS spent
     FROM purchases GROUP BY customer, now"""
 
 # Days are whole: (now - last) / 86,400 s rounded down.
@@ -83,7 +83,8 @@ MODELS = f"""
     WITH figures AS ({FIGURES}), cycles AS (
         SELECT customer, now, category, max(bought_at) AS last_at,
             coalesce(cycle.days, $cycle_days) AS days
-        FROM (SELECT customer, now, bought_at, unnest(CASE len(categories) WHEN 0 THEN [''] ELSE categories END) AS category
+        FROM (SELECT customer, now, bought_at,
+            unnest(CASE len(categories) WHEN 0 THEN [''] ELSE categories END) AS category
             FROM purchases WHERE id IS NOT NULL)
         LEFT JOIN cycle USING (category) GROUP BY customer, now, category, days
     ), states AS (
@@ -197,6 +198,21 @@ class Shop:
             [texts, utc],
         )
 
+    def called(self, names: Mapping[str, str]) -> None:
+        """From now on customers are called otherwise; who has no name here is left out."""
+        self._db.execute(
+            "CREATE TABLE names AS SELECT unnest($1::VARCHAR[]) AS customer, unnest($2::VARCHAR[]) AS name",
+            [list(names), list(names.values())],
+        )
+        self._db.execute("DELETE FROM bought WHERE customer NOT IN (SELECT customer FROM names)")
+        self._db.execute("UPDATE bought SET customer = name FROM names WHERE names.customer = bought.customer")
+
+    def customers(self) -> list[str]:
+        """Whoever bought anything, be it cancelled later."""
+        return [
+            customer for (customer,) in self._db.execute("SELECT DISTINCT customer FROM bought ORDER BY 1").fetchall()
+        ]
+
     def lasts(self, days: Mapping[str, int]) -> None:
         """How long goods of some categories last."""
         self._db.execute("DELETE FROM cycle")
@@ -221,8 +237,7 @@ class Shop:
 
     def edges(self, at: datetime) -> Edges:
         """Those that part all customers of an instant into fifths."""
-        everybody = self._db.execute("SELECT DISTINCT customer FROM bought").fetchall()
-        self._ask([(customer, at) for (customer,) in everybody])
+        self._ask([(customer, at) for customer in self.customers()])
         found = self._db.execute(EDGES, {"grade_days": 1}).fetchone()
         assert found is not None
         days, money, orders = found
