@@ -105,6 +105,11 @@ def test_windows(over: str, window: object) -> None:
             "$.in.over.between",
             "ends before",
         ),
+        (
+            "{count: visit, over: {since: '0001-01-01T00:00:00+14:00'}, op: gte, value: 1}",
+            "$.in.over.since",
+            "must be a day",
+        ),
         ("{count: visit, over: {since: soon}, op: gte, value: 1}", "$.in.over.since", "must be a day"),
         (
             "{count: visit, over: {since: 2026-03-01T08:00:00}, op: gte, value: 1}",
