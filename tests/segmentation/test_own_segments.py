@@ -12,6 +12,7 @@ import pytest
 from common.contracts.envelope import Data, Event
 from common.contracts.ingest import OrderPaid, Visit
 from common.contracts.segmentation import SegmentEntered, SegmentLeft
+from common.decision import AN_INSTANT
 from common.money import Money
 from segmentation.own.definition import Faulty
 from segmentation.own.editing import Conflict, Wording
@@ -19,7 +20,7 @@ from segmentation.own.preview import preview
 from segmentation.own.store import Version
 from tests.contract.waiting import until
 from tests.laws.streams import CURRENCY, SHOP, START
-from tests.segmentation.own_stage import OPERATOR, TICK, Process, Stage, open_stage
+from tests.segmentation.own_stage import OPERATOR, Process, Stage, open_stage
 
 CUSTOMERS = 150
 DAY = timedelta(days=1)
@@ -148,7 +149,7 @@ async def test_who_was_quiet_enters_at_the_time_of_the_edit(stage: Stage) -> Non
         await stage.filled()
         assert await stage.inside("silent") == ["ann"]
     (entered,) = [each for each in await stage.told(SegmentEntered) if each.data.segment == "silent"]  # type: ignore[attr-defined]
-    assert entered.received_at == edited_at
+    assert entered.received_at == edited_at - AN_INSTANT
 
 
 async def test_two_processes_of_different_revisions_end_equal(stage: Stage) -> None:
@@ -237,7 +238,6 @@ async def test_killed_in_the_middle_it_goes_on_where_it_was(stage: Stage, fresh_
         await stage.decided()
         await make(one, "often", OFTEN)
     people = await stage.pool.fetchval("SELECT count(*) FROM states")
-    stage.clock.at += TICK
     for part in (0.3, 0.6):
         command = [sys.executable, "-m", "tests.segmentation.own_process", fresh_database, stage.clock.at.isoformat()]
         process = await asyncio.create_subprocess_exec(*command)

@@ -21,6 +21,7 @@ from segmentation import counting, exports
 from segmentation.counting import MOST_SHOWN, OTHERS, Counting
 from segmentation.domain.rule import Group, Segment
 from segmentation.domain.rulebook import Rulebook
+from segmentation.domain.segments import BY_ID
 from segmentation.segments_api import router
 
 SHOPS: Mapping[str, Shop] = {
@@ -72,11 +73,11 @@ async def counted(client: httpx.AsyncClient, headers: dict[str, str]) -> dict[st
 async def test_presets_and_own_segments_are_listed_behind_the_grid(client: httpx.AsyncClient, keys: Keys) -> None:
     segments = (await client.get("/v1/segments", headers=keys["shop"])).json()
     assert segments[0] == {"segment": "prospect", "name": "潜在客户", "customers": 0, "kind": "grid"}
-    assert segments[13:] == [
+    assert segments[len(BY_ID) :] == [
         {"segment": "vip", "name": "贵宾", "customers": 0, "kind": "preset"},
         {"segment": "mine", "name": "mine", "customers": 0, "kind": "own"},
     ]
-    assert len((await client.get("/v1/segments", headers=keys["other"])).json()) == 13
+    assert len((await client.get("/v1/segments", headers=keys["other"])).json()) == len(BY_ID)
 
 
 async def test_counts_are_exact_before_during_and_after_folding(

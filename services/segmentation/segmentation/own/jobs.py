@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from common.db.engine import Connection
+from common.decision import AN_INSTANT
 
 ONE_AT_A_TIME = 7_246_003  # advisory lock key
 LEAD = "SELECT pg_try_advisory_xact_lock($1)"
@@ -112,8 +113,9 @@ async def begin(
     wait: timedelta,
     list_: str | None = None,
 ) -> None:
-    """In the transaction of the edit. `wait`: until every process can have heard of it."""
-    await connection.execute(BEGIN, shop_id, revision, at, list_, reason, wait)
+    """In the transaction of the edit made at `at`. `wait`: until every process can have heard of it. Everybody is asked
+    for the instant before, since where the clock stands still no watermark ever passes the present."""
+    await connection.execute(BEGIN, shop_id, revision, at - AN_INSTANT, list_, reason, wait)
 
 
 async def lead(connection: Connection) -> bool:
