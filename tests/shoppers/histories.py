@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 BESIDE = Path(__file__).parents[2] / "../shared/data"
+FOLDERS = {"olist": "OLIST", "ga_merch_store": "MERCH_STORE", "taobao_userbehavior": "TAOBAO"}
 UNPACK_TIMEOUT_S = 120
 SEED = 20
 DAY_US = 86_400_000_000
@@ -28,13 +29,12 @@ def cannot_check(reason: str) -> NoReturn:
 
 
 def folder(name: str, unpack_into: Path) -> Path:
-    """The folder of a data set: below $REGULARS_DATA, or out of the archive beside the repository."""
-    if given := os.environ.get("REGULARS_DATA"):
-        found = Path(given) / name
-        return found if found.is_dir() else cannot_check(f"{found} is no folder")
+    """The folder of a data set: named by the environment, or out of the archive beside the repository."""
+    if given := os.environ.get(FOLDERS[name]):
+        return Path(given) if Path(given).is_dir() else cannot_check(f"{given} is no folder")
     archive, tar = BESIDE / f"{name}.tar.zst", shutil.which("tar")
     if not archive.exists():
-        cannot_check(f"{name}: set REGULARS_DATA to the folder that its folder is in")
+        cannot_check(f"set {FOLDERS[name]} to the folder with its CSV files")
     if tar is None or shutil.which("zstd") is None:
         cannot_check("tar and zstd, which unpack its archive, are not both installed")
     subprocess.run([tar, "--zstd", "-xf", archive, "-C", unpack_into], check=True, timeout=UNPACK_TIMEOUT_S)
