@@ -31,8 +31,8 @@ def rule(said: str) -> Rule:
         ("{field: first_seen_at, op: older_than, value: 36h}", "first_seen_at older_than 36h"),
         ("{count: purchase, over: 48h, op: gte, value: 2}", "count purchase over 2d gte 2"),
         (
-            "{sum: purchase.amount, over: {since: 2026-05-01}, where: {any: [{field: order, op: exists}]}, op: lt, value: 5}",
-            "sum amount of purchase since 2026-04-30T16:00:00Z where any (order exists true) lt 5",
+            "{sum: purchase.amount, over: {since: 2026-05-01}, where: {field: order, op: exists}, op: lt, value: 5}",
+            "sum amount of purchase since 2026-04-30T16:00:00Z where order exists true lt 5",
         ),
         ("{last: visit, over: {calendar: week}, op: exists}", "last visit this week exists true"),
         (
