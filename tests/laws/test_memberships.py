@@ -13,7 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.contracts.envelope import Data, Event
-from common.contracts.ingest import CartItemAdded, ConsentChanged, CustomerUpdated, Item, OrderPlaced, Visit
+from common.contracts.ingest import (
+    CartItemAdded,
+    CheckIn,
+    ConsentChanged,
+    CustomerMerged,
+    CustomerSplit,
+    CustomerUpdated,
+    Item,
+    OrderPlaced,
+    Visit,
+)
 from common.contracts.segmentation import SegmentEntered, SegmentLeft, SegmentRecheck
 from common.decision import Aggregate, Stored
 from common.money import Money
@@ -30,7 +40,7 @@ from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.state import Kept, Profile
 from tests.books import book
 from tests.laws.every_decide import assert_cut_anywhere, assert_late_alarm, assert_replay
-from tests.laws.merging import Meetings, meetings, play
+from tests.laws.merging import Meetings, World, meetings, play
 from tests.laws.streams import CURRENCY, GAPS, SHOP, START, Delivery, any_events, deliveries, event, streams
 
 DAY, TICK = timedelta(days=1), timedelta(microseconds=1)
@@ -227,3 +237,29 @@ def test_two_processes_of_which_one_knows_the_newer_rules() -> None:
     assert not one.poison
     assert one.stored.state.revision == 1
     assert_where_it_belongs(newer, one, one.stored, START + 2 * DAY - TICK)
+
+
+def test_everybody_keeps_a_lot_of_its_own_from_the_first_news_on() -> None:
+    halves = set()
+    for number in range(20):
+        one = Aggregate("law", DECIDE, SHOP, f"c{number}", None)
+        one.take(event(1, one.customer_id, Visit(), START))
+        assert one.stored is not None
+        assert_where_it_belongs(BOOK, one, one.stored, START)
+        halves.add("half" in inside(one.stored.state))
+    assert halves == {True, False}
+
+
+def test_who_the_person_is_comes_along_with_a_merge() -> None:
+    world: World[Profile] = World(SERVICE)
+    said = (CustomerUpdated(city="Suzhou"), ConsentChanged("sms", "marketing", granted=False))
+    for number, data in enumerate(said):
+        world.tell(event(number, "c1", data, START))
+    world.tell(event(8, "c2", CheckIn(), START))
+    assert not inside(world.state("c2")) & {"suzhou", "no_sms"}
+    world.tell(event(9, "c1", CustomerMerged("c2"), START))
+    assert inside(world.state("c2")) >= {"suzhou", "no_sms"}
+    reasons = {fact.data.reason for fact in world.facts("c2") if isinstance(fact.data, SegmentEntered)}
+    assert "merged with c1" in reasons
+    world.tell(event(10, "c1", CustomerSplit("c2"), START))
+    assert inside(world.state("c1")) >= {"suzhou", "no_sms"}
