@@ -5,6 +5,7 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 import asyncpg
@@ -25,8 +26,9 @@ from common.settings import Settings
 from common.shops import Shop
 from common.web.app import create_app
 from common.web.auth import KeyRing, create_key
-from segmentation import presets
+from segmentation import presets, rfm_scales
 from segmentation.app import open_service, service
+from segmentation.domain.rfm import Bound, Scale
 from tests.laws.streams import event
 from tests.segmentation.telling import tell
 
@@ -144,6 +146,45 @@ async def test_who_is_about_to_leave(pool: asyncpg.Pool, client: httpx.AsyncClie
     assert eve.items() >= {"warned_at": warned_at, "outcome": "pending", "offers": []}.items()
     told = (await client.get("/v1/customers/eve/timeline")).json()["items"]
     assert [one["at"] for one in told if one["type"] == "churn.warned"] == [warned_at]
+    await tell(service(BOOKS), pool, event(10, "eve", OrderPaid("o10", price), NOON + 160 * day))
+    assert (await client.get("/v1/churn")).json()["items"] == []
+    (eve,) = (await client.get("/v1/churn", params={"outcome": "kept"})).json()["items"]
+    assert eve.items() >= {"warned_at": warned_at, "score": 20, "reasons": ["frequency"]}.items()
+    # Silent again, and warned of once more; thirty days later nothing was bought.
+    await tell(service(BOOKS), pool, event(11, "eve", Visit(), NOON + 260 * day))
+    (eve,) = (await client.get("/v1/churn", params={"outcome": "lost"})).json()["items"]
+    assert (eve["outcome"], eve["warned_at"]) == ("lost", "2026-11-22T12:00:00Z")  # a gap and a half after day 160
+    told = (await client.get("/v1/customers/eve/timeline")).json()["items"]
+    assert len([one for one in told if one["type"] == "churn.warned"]) == 2
+
+
+async def test_models_as_the_preset_has_them(pool: asyncpg.Pool, client: httpx.AsyncClient) -> None:
+    """With the scale of RFM that was published last."""
+    models = {one["model"]: one for one in (await client.get("/v1/models")).json()["models"]}
+    assert models["rfm"]["scale"] is None
+    bounds = Scale(
+        days=tuple(Fraction(n, 5) for n in (10, 52, 100, 200)),
+        orders=tuple(Bound(n, "c") for n in (1, 1, 2, 4)),
+        money=tuple(Fraction(n) for n in (100, 200, 300, 400)),
+    )
+    async with pool.acquire() as connection:
+        await rfm_scales.add(connection, "shop", rfm_scales.Published(NOON, NOON, 1, 120, bounds))
+    models = {one["model"]: one for one in (await client.get("/v1/models")).json()["models"]}
+    assert models["rfm"]["scale"] == {
+        "published_at": "2026-05-01T12:00:00Z",
+        "buyers": 120,
+        "days": [2.0, 10.4, 20.0, 40.0],
+        "purchases": [1, 1, 2, 4],
+        "money_minor": [100.0, 200.0, 300.0, 400.0],
+    }
+    for name, model in models.items():
+        assert model["definition"], f"{name}: no part of the preset is called like it"
+        assert set(model["spread"]) == set(model["facts"])
+    assert models["lifecycle"]["spread"]["lifecycle"] == {
+        "known": 2,
+        "values": {"new": 1, "prospect": 1},
+        "percentiles": None,
+    }
 
 
 async def test_every_example_is_one(client: httpx.AsyncClient) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Literal
 
 import asyncpg
 from fastapi import APIRouter
@@ -15,7 +16,9 @@ from segmentation import model_queries
 from segmentation.domain.rulebook import Rulebook
 from segmentation.model_queries import Said
 
-WARNED = "churn_warned"  # the segment of presets/segments/ that the list is of
+Outcome = Literal["pending", "kept", "lost"]
+# The segments of presets/segments/ that the lists are of, by what came of the latest warning.
+SEGMENTS: Mapping[Outcome, str] = {"pending": "churn_warned", "kept": "churn_kept", "lost": "churn_lost"}
 
 
 class LeavingOut(BaseModel):
@@ -36,14 +39,17 @@ def router(pool: asyncpg.Pool, shops: Mapping[str, Shop], books: Mapping[str, Ru
     routes = APIRouter(tags=["models"])
 
     @routes.get("/v1/churn")
-    async def get_churn(caller: Reader, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Page[LeavingOut]:
-        """The customers in the segment `churn_warned` by id, a page at a time: why, and what came of the warning."""
-        shop = shop_of(shops, caller)
-        if WARNED not in books[shop.shop_id].by_id:
-            raise Problem(404, "Unknown segment", f"the shop's preset has no segment {WARNED!r}")
+    async def get_churn(
+        caller: Reader, outcome: Outcome = "pending", limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    ) -> Page[LeavingOut]:
+        """The customers who were warned of, by id, a page at a time: why, what reached them since, and what came of it.
+        Pending are those who are about to leave; kept bought again in time, lost did not."""
+        shop, segment = shop_of(shops, caller), SEGMENTS[outcome]
+        if segment not in books[shop.shop_id].by_id:
+            raise Problem(404, "Unknown segment", f"the shop's preset has no segment {segment!r}")
         (after,) = decode_cursor(cursor, Text) or ("",)
         async with pool.acquire() as connection:
-            rows = await model_queries.of_segment(connection, shop.shop_id, WARNED, after, limit + 1)
+            rows = await model_queries.of_segment(connection, shop.shop_id, segment, after, limit + 1)
         return Page.of([_leaving(row) for row in rows], limit, key=lambda one: (one.customer_id,))
 
     return routes
