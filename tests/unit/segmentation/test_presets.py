@@ -30,7 +30,7 @@ def test_the_figures_of_the_presets() -> None:
         text = files("segmentation").joinpath(f"presets/{name}.yaml").read_text("utf-8")
         settings = parse(text, currency)
         assert isinstance(settings, Settings)
-        assert settings.lifecycle == Rules(currency, 2, 3, *days)
+        assert settings.lifecycle == Rules(currency, 2, 3, *days, fans)
 
 
 def test_a_rulebook_for_each_shop() -> None:
