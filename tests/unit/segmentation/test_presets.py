@@ -26,7 +26,7 @@ def shop(shop_id: str, preset: str, currency: str = "CNY") -> Shop:
 
 def test_the_figures_of_the_presets() -> None:
     days = (timedelta(days=15), timedelta(days=60), timedelta(days=180))
-    for name, currency in (("default", "CNY"), ("olist", "BRL")):
+    for name, currency, fans in (("default", "CNY", Fans(2, timedelta(days=365))), ("olist", "BRL", None)):
         text = files("segmentation").joinpath(f"presets/{name}.yaml").read_text("utf-8")
         settings = parse(text, currency)
         assert isinstance(settings, Settings)
