@@ -31,7 +31,7 @@ STORY: tuple[tuple[timedelta, Data], ...] = (  # since the payment
     (-timedelta(minutes=5), ingest.OrderPlaced("o", ORDER, (BOUGHT,))),
     (timedelta(0), ingest.OrderPaid("o", ORDER)),
     (timedelta(days=3), ingest.ShipmentDelivered("o", "s")),
-    (timedelta(days=4), ingest.ReviewSubmitted(5, has_photo=True, topics=("quality",))),
+    (timedelta(days=4), ingest.ReviewSubmitted(5, has_photo=True, topics=("product",))),
     (timedelta(days=10), ingest.OrderCompleted("o", ORDER)),
 )
 ANY_DAY = datetime(2030, 1, 1, 4, tzinfo=UTC)
@@ -42,8 +42,8 @@ class Lived:
     """Histories, each told by when its change comes."""
 
     def __init__(self) -> None:
-        self._service = app.service(presets.load(load_shops()))
-        self._codec: Codec[Profile] = Codec(self._service)
+        self.service = app.service(presets.load(load_shops()))
+        self._codec: Codec[Profile] = Codec(self.service)
 
     def customer(self, due: datetime) -> Saved[Profile]:
         """Somebody whose next change comes just then."""
@@ -70,7 +70,7 @@ class Lived:
         return self._codec.encoder.encode(self.customer(due).stored).decode()
 
     def _live(self, paid_at: datetime) -> Aggregate[Profile]:
-        aggregate: Aggregate[Profile] = Aggregate(self._service.name, self._service.decide, SHOP, "p", None)
+        aggregate: Aggregate[Profile] = Aggregate(self.service.name, self.service.decide, SHOP, "p", None)
         for number, (since, what) in enumerate(STORY):
             aggregate.take(event(f"p:{number}", "p", paid_at + since, what))
         return aggregate

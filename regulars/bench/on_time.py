@@ -91,7 +91,7 @@ async def _watch(
     bare = await asyncpg.connect(database.dsn, user="segmentation")
     try:
         async with running(processes), asyncio.TaskGroup() as tasks:
-            turns = _turns(plan, clock.now())
+            turns = upcoming(plan, clock.now())
             seconds = (turns[-1].ends - clock.now()).total_seconds()
             bodies = as_sent.bodies(SEED, int(OFFERED_PER_S * seconds))
             requests = [request(body, key) for body in bodies]
@@ -110,7 +110,7 @@ async def _watch(
         await bare.close()
 
 
-def _turns(plan: Plan, now: datetime) -> list[Turn]:
+def upcoming(plan: Plan, now: datetime) -> list[Turn]:
     """The next whole ones, the road's first."""
     first = -(-(now + timedelta(seconds=WARM_UP_S) - plan.opens) // plan.turn)
     first += first % 2
