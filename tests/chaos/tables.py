@@ -102,7 +102,7 @@ TABLES: tuple[Table, ...] = (
         )
         for name in NAMES
     ),
-    _whole("segmentation: memberships", "segmentation.memberships", "shop_id", "customer_id"),
+    _whole("segmentation: memberships", "segmentation.memberships", "shop_id", "customer_id", "segment"),
     _whole("journeys: enrollments", "journeys.enrollments", "shop_id", "customer_id", "journey", "enrollment"),
     _whole("loyalty: postings", "loyalty.postings", "shop_id", "customer_id", "posting_id"),
     _whole("loyalty: accounts", "loyalty.accounts", "shop_id", "customer_id"),

@@ -25,6 +25,7 @@ from segmentation.own.backfill import Backfill
 from segmentation.own.editing import Editing
 from segmentation.own.rulebooks import Rulebooks
 from segmentation.own.showing import Shown
+from segmentation.rfm_publication import Publication, scaled
 from segmentation.store import project
 
 
@@ -58,7 +59,7 @@ async def open_service(house: House) -> AsyncIterator[Part]:
     """Segmentation, running while the context is open; refuses to open on a faulty preset."""
     books = presets.load(house.shops)
     async with house.pool("segmentation") as pool:
-        rulebooks = Rulebooks(pool, books)
+        rulebooks = Rulebooks(pool, books, scaled)
         await rulebooks.load(house.clock.now())
         editing = Editing(pool, books, house.clock)
         routes = router(pool, house.shops, rulebooks, house.clock)
@@ -67,4 +68,5 @@ async def open_service(house: House) -> AsyncIterator[Part]:
         this = service(rulebooks)
         part = house.part(replace(this, decide=measured(this.decide)), pool, routes)
         backfill, counting = Backfill(pool, house.settings, house.bell), Counting(pool, house.clock)
-        yield replace(part, loops=(*part.loops, rulebooks.run, backfill.run, counting.run))
+        publication = Publication(pool, books, house.clock)
+        yield replace(part, loops=(*part.loops, rulebooks.run, backfill.run, counting.run, publication.run))

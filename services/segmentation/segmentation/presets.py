@@ -1,60 +1,30 @@
 """Reads the presets in presets/: what a shop's customers are told apart by."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import msgspec
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from msgspec.structs import replace
+from pydantic import ValidationError
 
 from common import presets
 from common.contracts.envelope import Rejection
 from common.ids import derived_id
 from common.shops import Shop
 from segmentation.domain.models.every import Settings, models
-from segmentation.domain.models.lifecycle import Rules
 from segmentation.domain.rulebook import Rulebook
+from segmentation.purchase_presets import PurchaseSections
 from segmentation.segment_presets import segments
 from segmentation.shopper_presets import CURRENCY, ShopperSections
 
-MAX_PURCHASES = 1_000
-MAX_DAYS = 3_650
 EDITION_CHARS = 12  # of a hash of all presets of a shop
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 
 
-class _Lifecycle(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-    repeat: int = Field(ge=2, le=MAX_PURCHASES)
-    loyal: int = Field(ge=2, le=MAX_PURCHASES)
-
-    @model_validator(mode="after")
-    def _rises(self) -> "_Lifecycle":
-        if not self.repeat < self.loyal:
-            raise ValueError(f"loyal ({self.loyal}) must take more purchases than repeat ({self.repeat})")
-        return self
-
-
-class _Activity(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-    stimulate: int = Field(ge=1, le=MAX_DAYS)
-    winback: int = Field(ge=1, le=MAX_DAYS)
-    lost: int = Field(ge=1, le=MAX_DAYS)
-
-    @model_validator(mode="after")
-    def _rises(self) -> "_Activity":
-        if not self.stimulate < self.winback < self.lost:
-            raise ValueError(
-                f"days must rise from stimulate ({self.stimulate}) to winback ({self.winback}) to lost ({self.lost})"
-            )
-        return self
-
-
-class _Preset(ShopperSections):
-    lifecycle: _Lifecycle
-    activity: _Activity
+class _Preset(ShopperSections, PurchaseSections):
+    """All sections there are."""
 
 
 def load(shops: Mapping[str, Shop]) -> Mapping[str, Rulebook]:
@@ -86,15 +56,7 @@ def parse(text: str, currency: str) -> Settings | tuple[Rejection, ...]:
         return (Rejection("$", f"not YAML: {error}"),)
     except ValidationError as error:
         return tuple(Rejection(_path(x["loc"]), x["msg"].removeprefix("Value error, ")) for x in error.errors())
-    lifecycle = Rules(
-        currency=currency,
-        repeat_from=preset.lifecycle.repeat,
-        loyal_from=preset.lifecycle.loyal,
-        stimulate_from=timedelta(days=preset.activity.stimulate),
-        winback_from=timedelta(days=preset.activity.winback),
-        lost_from=timedelta(days=preset.activity.lost),
-    )
-    return Settings(currency, lifecycle, preset.shoppers(currency))
+    return replace(preset.settings(currency), shoppers=preset.shoppers(currency))
 
 
 def _path(location: tuple[int | str, ...]) -> str:

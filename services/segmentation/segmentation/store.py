@@ -7,6 +7,7 @@ from typing import NamedTuple
 from common.contracts.segmentation import LifecycleChanged, SegmentEntered, SegmentLeft
 from common.db.engine import Connection
 from common.service import Saved
+from segmentation import rfm_scales
 from segmentation.domain.segments import segment_id
 from segmentation.domain.state import Profile
 
@@ -61,6 +62,20 @@ async def project(connection: Connection, saved: Sequence[Saved[Profile]]) -> No
         await connection.execute(ENTER, *zip(*sorted(entered), strict=True))
     if gone := sorted((one.shop_id, one.customer_id) for one in saved if one.stored.into):
         await connection.execute(LEAVE_ALL, *zip(*gone, strict=True))
+    await rfm_scales.keep(connection, [_buyer(one) for one in saved if _may_have_bought(one)])
+
+
+def _may_have_bought(one: Saved[Profile]) -> bool:
+    """Of who never did there is nothing to keep; of who has no order left any more something was told."""
+    profile = one.stored.state
+    return profile.purchases is not None or bool(profile.orders or profile.dropped or one.facts)
+
+
+def _buyer(one: Saved[Profile]) -> rfm_scales.Kept:
+    """A customer that was merged is another one's buyer."""
+    of = None if one.stored.into else one.stored.state.purchases
+    last_at, orders, amount_minor = (None, 0, 0) if of is None else (of.last_at, of.count, of.amount_minor)
+    return one.shop_id, one.customer_id, last_at, orders, amount_minor
 
 
 def _moves(one: Saved[Profile]) -> _Moves:

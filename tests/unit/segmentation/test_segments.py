@@ -18,8 +18,12 @@ def test_every_cell_is_a_segment() -> None:
         "loyal-stimulate",
         "loyal-winback",
         "loyal-lost",
+        "fan-active",
+        "fan-stimulate",
+        "fan-winback",
+        "fan-lost",
     ]
-    assert len(BY_ID) == 13
+    assert len(BY_ID) == 17
 
 
 def test_ids() -> None:

@@ -29,7 +29,7 @@ from common.contracts.ingest import (
 from common.contracts.loyalty import PointsMoved, TierChanged
 from common.contracts.notifier import MessageClicked, MessageDelivered, MessageOpened, MessageOutcome, MessageSent
 from common.contracts.segmentation import ListChanged
-from common.decision import Occasion
+from common.decision import Occasion, Timer
 from common.money import Money
 from segmentation.domain import orders
 from segmentation.domain.catalogue import ATTRIBUTE
@@ -40,9 +40,11 @@ MAX_ATTRIBUTES = 100  # of one customer; tags too: those first in the alphabet a
 CART_FACTS = ("cart.pieces", "cart.value", "cart.items", "cart.categories", "cart.changed_at")
 NAME_CHARS = 16  # of the id of what happened: enough to tell one customer's events apart
 
+# By type's name: what the edge has just checked is of a stricter class of its own.
 # What a person does; all else is done to it or said of it.
 DOINGS = frozenset(
-    {
+    data.TYPE
+    for data in (
         CartItemAdded,
         CartItemRemoved,
         OrderPlaced,
@@ -55,9 +57,11 @@ DOINGS = frozenset(
         Share,
         MessageOpened,
         MessageClicked,
-    }
+    )
 )
-OF_ORDERS = frozenset({OrderPlaced, OrderUpdated, OrderPaid, OrderCancelled, OrderRefunded, OrderCompleted})
+OF_ORDERS = frozenset(
+    data.TYPE for data in (OrderPlaced, OrderUpdated, OrderPaid, OrderCancelled, OrderRefunded, OrderCompleted)
+)
 OF_MESSAGES = (MessageSent, MessageDelivered, MessageOpened, MessageClicked)
 
 Changes = dict[str, Any]  # of a profile, by field
@@ -68,20 +72,21 @@ NONE: Touched = ()
 def evolve(profile: Profile, occasion: Occasion, currency: str) -> tuple[Profile, Touched]:
     """The profile after what happened, and what of it became another."""
     what, when = occasion.what, occasion.occurred_at.astimezone(UTC)
+    assert not isinstance(what, Timer)
     changes: Changes = {}
     touched: Touched = NONE
     if profile.first_seen_at is None or when < profile.first_seen_at:
         changes["first_seen_at"] = when
         touched += ("first_seen_at",)
-    if type(what) in DOINGS and (profile.last_seen_at is None or when > profile.last_seen_at):
+    if what.TYPE in DOINGS and (profile.last_seen_at is None or when > profile.last_seen_at):
         changes["last_seen_at"] = when
         touched += ("last_seen_at",)
     if profile.resting:
         changes["resting"] = False
-    if type(what) in OF_ORDERS:
+    if what.TYPE in OF_ORDERS:
         profile, by_order = _of_order(profile, what, when, currency)
         touched += by_order
-    elif (news := _NEWS.get(type(what))) is not None:
+    elif (news := _OF_TYPE.get(what.TYPE)) is not None:
         further, by_news = news(profile, what, when, occasion.cause[:NAME_CHARS])
         changes |= further
         touched += by_news
@@ -226,7 +231,7 @@ def _listed(profile: Profile, what: Any, _: datetime, __: str) -> tuple[Changes,
     return {"lists": tuple(sorted(lists))}, (f"list:{what.list}",)
 
 
-_NEWS: Mapping[type, Callable[[Profile, Any, datetime, str], tuple[Changes, Touched]]] = {
+_NEWS: Mapping[type[Data], Callable[[Profile, Any, datetime, str], tuple[Changes, Touched]]] = {
     CartItemAdded: _carted,
     CartItemRemoved: _carted,
     ShipmentDelivered: _delivered,
@@ -242,6 +247,7 @@ _NEWS: Mapping[type, Callable[[Profile, Any, datetime, str], tuple[Changes, Touc
     TierChanged: _tier,
     ListChanged: _listed,
 }
+_OF_TYPE = {data.TYPE: news for data, news in _NEWS.items()}
 
 
 def phrase(what: Data) -> str:

@@ -8,6 +8,13 @@ from common.contracts.segmentation import Activity, Lifecycle
 from segmentation.domain.state import Purchases
 
 
+class Fans(Struct, frozen=True):
+    """What makes a loyal customer a fan: so many reviews with photos and shares, none older than that."""
+
+    interactions: int
+    within: timedelta
+
+
 class Rules(Struct, frozen=True):
     """A shop's thresholds. Each activity lasts from its own up to, not including, the next; a day is 24 hours."""
 
@@ -17,6 +24,7 @@ class Rules(Struct, frozen=True):
     stimulate_from: timedelta  # since the last purchase; before it, a customer is active
     winback_from: timedelta
     lost_from: timedelta
+    fans: Fans | None = None  # without, nobody is one
 
 
 def classify(purchases: Purchases | None, at: datetime, rules: Rules) -> tuple[Lifecycle, Activity | None]:

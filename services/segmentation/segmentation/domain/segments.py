@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from common.contracts.segmentation import Activity, Lifecycle
 
-_LIFECYCLES: tuple[Lifecycle, ...] = ("new", "repeat", "loyal")
+_LIFECYCLES: tuple[Lifecycle, ...] = ("new", "repeat", "loyal", "fan")
 _ACTIVITIES: tuple[Activity, ...] = ("active", "stimulate", "winback", "lost")
 DEFAULT_LOCALE = "en"
 _NAMES: dict[str, dict[Lifecycle | Activity, str]] = {
@@ -15,6 +15,7 @@ _NAMES: dict[str, dict[Lifecycle | Activity, str]] = {
         "new": "New",
         "repeat": "Repeat",
         "loyal": "Loyal",
+        "fan": "Fans",
         "active": "active",
         "stimulate": "to stimulate",
         "winback": "to win back",
@@ -25,6 +26,7 @@ _NAMES: dict[str, dict[Lifecycle | Activity, str]] = {
         "new": "新客户",
         "repeat": "回头客",
         "loyal": "忠诚客户",
+        "fan": "粉丝",
         "active": "活跃",
         "stimulate": "待激活",
         "winback": "待挽回",
@@ -49,7 +51,7 @@ class Segment(Struct, frozen=True):
 
 
 def segment_id(lifecycle: Lifecycle, activity: Activity | None) -> str:
-    """`prospect`, `new-active` ... `loyal-lost`."""
+    """`prospect`, `new-active` ... `fan-lost`."""
     return lifecycle if activity is None else f"{lifecycle}-{activity}"
 
 
