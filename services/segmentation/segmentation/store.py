@@ -82,10 +82,11 @@ def _moves(one: Saved[Profile]) -> _Moves:
     moves = _Moves({}, {})
     for fact in one.facts:
         match fact.data:
-            case LifecycleChanged(lifecycle, activity, previous_lifecycle, previous_activity, reason):
-                if previous_lifecycle is not None:
-                    moves.leave(segment_id(previous_lifecycle, previous_activity))
-                moves.enter(segment_id(lifecycle, activity), fact.occurred_at, reason)
+            case LifecycleChanged() as changed:
+                now, before = ("fan" if changed.fan else changed.lifecycle), changed.previous_lifecycle
+                if before is not None:
+                    moves.leave(segment_id("fan" if changed.previous_fan else before, changed.previous_activity))
+                moves.enter(segment_id(now, changed.activity), fact.occurred_at, changed.reason)
             case SegmentEntered(segment, reason):
                 moves.enter(segment, fact.occurred_at, reason)
             case SegmentLeft(segment):

@@ -7,6 +7,7 @@ from common.contracts.envelope import Data, Time
 from common.ids import Id
 
 Lifecycle = Literal["prospect", "new", "repeat", "loyal", "fan"]
+ToldLifecycle = Literal["prospect", "new", "repeat", "loyal"]  # as published before there were fans
 Activity = Literal["active", "stimulate", "winback", "lost"]
 
 
@@ -29,14 +30,17 @@ class SegmentLeft(Data, frozen=True):
 
 
 class LifecycleChanged(Data, frozen=True):
-    """Lifecycle x activity changed; `activity` is None for prospects, `previous_*` is None for a new face."""
+    """Lifecycle x activity changed; `activity` is None for prospects, `previous_*` is None for a new face. A fan is told
+    as loyal, and `fan` says so."""
 
     TYPE: ClassVar[str] = "lifecycle.changed"
-    lifecycle: Lifecycle
+    lifecycle: ToldLifecycle
     activity: Activity | None
-    previous_lifecycle: Lifecycle | None
+    previous_lifecycle: ToldLifecycle | None
     previous_activity: Activity | None
     reason: str
+    fan: bool = False
+    previous_fan: bool = False
 
 
 class RfmChanged(Data, frozen=True):

@@ -17,11 +17,13 @@ def moved(before: Profile | None, after: Profile, asked: Asking) -> Iterator[Dat
     if before is not None and (before.lifecycle, before.activity) == (after.lifecycle, after.activity):
         return
     yield LifecycleChanged(
-        lifecycle=after.lifecycle,
+        lifecycle="loyal" if after.lifecycle == "fan" else after.lifecycle,
         activity=after.activity,
-        previous_lifecycle=None if before is None else before.lifecycle,
+        previous_lifecycle=None if before is None else "loyal" if before.lifecycle == "fan" else before.lifecycle,
         previous_activity=None if before is None else before.activity,
         reason=asked.reason_of(LIFECYCLE, ACTIVITY),
+        fan=after.lifecycle == "fan",
+        previous_fan=before is not None and before.lifecycle == "fan",
     )
 
 
