@@ -55,9 +55,10 @@ class People:
     def at(self, customer: str, at: datetime) -> Person:
         """The customer when everything up to that instant has been heard of, and nothing after it."""
         series: dict[str, Series] = {}
-        for kind, record in self._events.get(customer, ()):
+        known = self._events.get(customer, ())
+        for kind, record in known:
             if record.at <= at:
-                series[kind] = remember(series.get(kind, Series()), record)
+                series[kind] = remember(series.get(kind, Series()), record, most=len(known))
         facts: dict[str, Any] = {}
         ends: dict[str, datetime] = {}
         for change in sorted(self._changes.get(customer, ()), key=lambda each: each.at, reverse=True):

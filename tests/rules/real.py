@@ -6,8 +6,10 @@ Each folder is named by a variable, or is unpacked from an archive beside the re
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import zip_longest
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -15,13 +17,19 @@ from typing import Any, NamedTuple
 import duckdb
 import pytest
 
+from common.contracts.envelope import Data
+from common.contracts.ingest import CartItemAdded, Item, OrderCancelled, OrderPaid, OrderPlaced, ReviewSubmitted, Visit
+from common.money import Money
 from tests.rules.oracle import EPOCH
 from tests.rules.shapes import Event, Fields, Shop, Speaker
+from tests.rules.story import CURRENCY, News
 
 ARCHIVES = Path(__file__).parents[2] / "../shared/data"
 UNPACK_TIMEOUT_S = 60
 LENGTHS = ("1h", "24h", "7d", "30d", "90d", "365d")
 BUSIEST, OTHERS = 500, 1_500  # customers taken
+KEPT = 200  # events of a kind that the service keeps one by one
+MOST_ITEMS = 50  # of an order: of more the service counts pieces alone
 EXAMPLES = 12  # of what a field holds, for rules to ask about
 
 
@@ -122,8 +130,8 @@ def folder(source: Source, unpack_into: Path) -> Path:
     return next(unpack_into.rglob(source.file)).parent
 
 
-def speaker(source: Source, files: Path, dice: Random) -> Speaker:
-    """Who says rules about the shop's busiest customers and some others, in the shop's own words."""
+def happened(source: Source, files: Path) -> dict[str, list[Event]]:
+    """Everything, by customer, those with most first."""
     db = duckdb.connect(config={"threads": 1})
     db.execute(f"SET file_search_path = '{files}'")
     for name, table in source.tables.items():
@@ -132,21 +140,73 @@ def speaker(source: Source, files: Path, dice: Random) -> Speaker:
     for kind, query in source.queries.items():
         for customer, name, at, fields in db.execute(query).fetchall():
             about = {field: tuple(v) if isinstance(v, list) else v for field, v in fields.items() if v is not None}
-            events.setdefault(customer, []).append(
-                Event(customer, kind, str(name), EPOCH + timedelta(microseconds=at), about)
-            )
-    customers = sorted(events, key=lambda customer: (-len(events[customer]), customer))
-    taken = [*customers[:BUSIEST], *dice.sample(customers[BUSIEST:], OTHERS)]
+            event = Event(customer, kind, str(name), EPOCH + timedelta(microseconds=at), about)
+            events.setdefault(customer, []).append(event)
+    return {customer: events[customer] for customer in sorted(events, key=lambda each: (-len(events[each]), each))}
+
+
+def exact(events: Sequence[Event]) -> bool:
+    """Whether a customer's events are no more than are kept one by one: of six in these shops they are."""
+    return max(Counter(event.kind for event in events).values()) <= KEPT
+
+
+def some(events: Mapping[str, list[Event]], dice: Random, busiest: int, others: int) -> list[str]:
+    """The busiest customers, and some others."""
+    customers = [*events]
+    return [*customers[:busiest], *dice.sample(customers[busiest:], others)]
+
+
+def speaker(events: Mapping[str, list[Event]], dice: Random) -> Speaker:
+    """Who says rules about some of the shop's customers, in the shop's own words."""
+    taken = some(events, dice, BUSIEST, OTHERS)
     shop = Shop(taken, [event for customer in taken for event in events[customer]], (), frozenset())
-    return Speaker(dice, shop, _kinds(shop.events, dice), {}, LENGTHS)
+    return Speaker(dice, shop, kinds(shop.events, dice), {}, LENGTHS)
 
 
-def _kinds(events: Sequence[Event], dice: Random) -> Mapping[str, Fields]:
+def told(events: Sequence[Event], dice: Random) -> list[News]:
+    """What the road would be told of one customer's events, some of it late."""
+    news: list[tuple[datetime, Event, Data]] = []
+    kinds = {event.kind for event in events}
+    for event in events:
+        for data in _data(event, placed_too="order.placed" not in kinds):
+            lag = dice.choice((timedelta(), timedelta(), timedelta(), timedelta(hours=5), timedelta(days=9)))
+            news.append((event.at + lag, event, data))
+    news.sort(key=lambda each: each[0])
+    return [News(number, event.customer, data, event.at, heard) for number, (heard, event, data) in enumerate(news)]
+
+
+def _data(event: Event, *, placed_too: bool) -> Iterator[Data]:
+    about = event.about
+    amount = Money(about.get("amount", 0), CURRENCY)
+    lines = zip_longest(about.get("items", ())[:MOST_ITEMS], about.get("categories", ())[:MOST_ITEMS])
+    items = tuple(Item(item, category=category) for item, category in lines if item)
+    match event.kind:
+        case "order.placed":
+            yield OrderPlaced(event.name, amount, items)
+        case "purchase":
+            if placed_too:
+                yield OrderPlaced(event.name, amount, items)
+            yield OrderPaid(event.name, amount)
+        case "order.cancelled":
+            yield OrderCancelled(event.name)
+        case "review.submitted":
+            yield ReviewSubmitted(about["rating"])
+        case "visit":
+            yield Visit(about.get("item"))
+        case "cart.item_added":
+            price = Money(about["price"], CURRENCY) if "price" in about else None
+            yield CartItemAdded(Item(about["item"], about.get("quantity") or 1, unit_price=price))
+        case _:
+            raise AssertionError(event.kind)
+
+
+def kinds(events: Sequence[Event], dice: Random) -> Mapping[str, Fields]:
     """Each kind with its fields, and some of what they hold."""
     found: dict[str, dict[str, list[Any]]] = {}
     for event in events:
         for field, value in event.about.items():
-            found.setdefault(event.kind, {}).setdefault(field, []).append(value)
+            if value not in (None, ()):
+                found.setdefault(event.kind, {}).setdefault(field, []).append(value)
     return {
         kind: {field: dice.sample(values, min(EXAMPLES, len(values))) for field, values in fields.items()}
         for kind, fields in found.items()

@@ -113,17 +113,17 @@ def _data(dice: Random, order: str) -> Data:
     return dice.choice(made)
 
 
-def tables(told: Sequence[News]) -> Shop:
+def tables(told: Sequence[News], customers: Sequence[str] = CUSTOMERS, *, facts: bool = True) -> Shop:
     """The events and facts of each customer, from when on they were known and until when they were so."""
-    lives = {customer: _owners(customer, told) for customer in CUSTOMERS}
+    lives = {customer: _owners(customer, told) for customer in customers}
     events = [
         event._replace(customer=owner, heard=max(event.heard or event.at, since), gone=_earliest(event.gone, until))
         for event in (*_happenings(told), *_of_orders(told))
         for owner, since, until in lives[event.customer]
         if (until is None or (event.heard or event.at) < until) and (event.gone is None or event.gone > since)
     ]
-    changes = [change for customer in CUSTOMERS for change in _changes(customer, told, lives)]
-    return Shop(CUSTOMERS, events, changes, frozenset())
+    changes = [change for customer in customers if facts for change in _changes(customer, told, lives)]
+    return Shop(customers, events, changes, frozenset())
 
 
 def _owners(customer: str, told: Sequence[News]) -> list[tuple[str, datetime, datetime | None]]:

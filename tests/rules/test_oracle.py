@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from tests.rules.compare import Figures, compare
-from tests.rules.real import SOURCES, folder, speaker
+from tests.rules.real import SOURCES, folder, happened, speaker
 from tests.rules.shapes import Speaker, random_shop
 
 # A sample here; `make nightly` asks 300 rules at 1,000 instants, of the random shops together and of each real one.
@@ -31,7 +31,7 @@ def test_no_answer_differs(number: int) -> None:
 @pytest.mark.parametrize("shop", SOURCES)
 def test_no_answer_differs_about_a_real_shop(shop: str, tmp_path: Path) -> None:
     source = SOURCES[shop]
-    asks = speaker(source, folder(source, tmp_path), Random(f"{SEED}/{shop}"))
+    asks = speaker(happened(source, folder(source, tmp_path)), Random(f"{SEED}/{shop}"))
     _expect(compare(asks, source.zone, RULES, INSTANTS))
 
 

@@ -4,12 +4,14 @@ The story goes through `decide` as on the road: late, disordered, repeated, with
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from random import Random
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,12 +26,15 @@ from tests.books import book
 from tests.laws.merging import World
 from tests.laws.streams import SHOP, event
 from tests.rules.oracle import Oracle, Probe
+from tests.rules.real import LENGTHS, SOURCES, exact, folder, happened, kinds, some, told
 from tests.rules.shapes import Shop, Speaker, Tree
 from tests.rules.story import CURRENCY, CUSTOMERS, FACTS, KINDS, News, story, tables
 
 STORIES = int(os.environ.get("REGULARS_STORIES", "25"))
 LENGTH = 45  # of a story, in news
 SEGMENTS = 12
+BUSIEST = int(os.environ.get("REGULARS_BUSIEST", "4"))  # customers of a real shop, and others
+OTHERS = 4 * BUSIEST
 PROBES = 4  # between one news and the next
 ZONE = "Asia/Shanghai"  # of tests.books
 AN_INSTANT = timedelta(microseconds=1)
@@ -43,34 +48,54 @@ Places = dict[Probe, frozenset[str]]
 @given(st.integers(0, 2**64))
 def test_everybody_is_where_the_story_says(seed: int) -> None:
     dice = Random(seed)
-    told = story(dice, LENGTH)
-    shop = tables(told)
-    trees = _trees(dice, shop)
-    world = World(service({SHOP: book(SHOP, RULES, _segments(trees))}), cut=dice.random() < 0.3)
-    places = _live(world, told, dice)
+    news = story(dice, LENGTH)
+    shop = tables(news)
+    trees = _trees(Speaker(dice, shop, KINDS, FACTS)) if shop.events else {}
+    world = _world(trees, cut=dice.random() < 0.3)
+    _agree(trees, shop, _live(world, news, CUSTOMERS, dice))
     assert not world.poison()
-    oracle = Oracle(ZONE, SHOP, trees)
-    oracle.fill(shop)
-    probes = [*places]
-    for name, tree in trees.items():
-        said = [name in places[probe] for probe in probes]
-        differing = [
-            probe
-            for probe, mine, theirs in zip(probes, said, oracle.ask(tree, probes), strict=True)
-            if mine is not theirs
-        ]
-        assert not differing, (name, tree, differing[0], [news for news in told if news.heard <= differing[0][1]])
     for customer in CUSTOMERS:
         _told_once(world, customer)
 
 
-def _trees(dice: Random, shop: Shop) -> dict[str, Tree]:
+@pytest.mark.parametrize("name", SOURCES)
+def test_everybody_of_a_real_shop_is_where_its_history_says(name: str, tmp_path: Path) -> None:
+    dice, source = Random(name), SOURCES[name]
+    everything = {
+        customer: events for customer, events in happened(source, folder(source, tmp_path)).items() if exact(events)
+    }
+    stories = {customer: told(everything[customer], dice) for customer in some(everything, dice, BUSIEST, OTHERS)}
+    parts = [tables(news, (customer,), facts=False) for customer, news in stories.items()]
+    shop = Shop([*stories], [event for part in parts for event in part.events], (), frozenset())
+    trees = _trees(Speaker(dice, shop, kinds(shop.events, dice), {}, LENGTHS))
+    places: Places = {}
+    for customer, news in stories.items():
+        world = _world(trees, cut=False)
+        places |= _live(world, news, (customer,), dice)
+        assert not world.poison()
+        _told_once(world, customer)
+    _agree(trees, shop, places)
+
+
+def _trees(speaker: Speaker) -> dict[str, Tree]:
     trees: dict[str, Tree] = {}
-    if shop.events:
-        speaker = Speaker(dice, shop, KINDS, FACTS)
-        for number in range(SEGMENTS):
-            trees[f"s{number}"] = speaker.tree(tuple(trees), depth=2)
+    for number in range(SEGMENTS):
+        trees[f"s{number}"] = speaker.tree(tuple(trees), depth=2)
     return trees
+
+
+def _world(trees: dict[str, Tree], *, cut: bool) -> World[Profile]:
+    return World(service({SHOP: book(SHOP, RULES, _segments(trees))}), cut=cut)
+
+
+def _agree(trees: dict[str, Tree], shop: Shop, places: Places) -> None:
+    oracle = Oracle(ZONE, SHOP, trees)
+    oracle.fill(shop)
+    probes = [*places]
+    for name, tree in trees.items():
+        asked = zip(probes, oracle.ask(tree, probes), strict=True)
+        differing = [(probe, theirs) for probe, theirs in asked if (name in places[probe]) is not theirs]
+        assert not differing, (name, tree, len(differing), differing[0])
 
 
 def _segments(trees: dict[str, Tree]) -> Iterator[Segment]:
@@ -81,10 +106,10 @@ def _segments(trees: dict[str, Tree]) -> Iterator[Segment]:
         yield segment
 
 
-def _live(world: World[Profile], told: list[News], dice: Random) -> Places:
+def _live(world: World[Profile], heard_of: Sequence[News], customers: Sequence[str], dice: Random) -> Places:
     """Where everybody is at instants after each news, and at the very moments at which something is due."""
     places: Places = {}
-    for news, after in pairwise([*told, None]):
+    for news, after in pairwise([*heard_of, None]):
         assert news is not None
         number, customer, data, at, heard = news
         world.tell(event(number, customer, data, heard, at))
@@ -92,7 +117,7 @@ def _live(world: World[Profile], told: list[News], dice: Random) -> Places:
         if end == heard:
             continue
         for moment in sorted(_moments(world, dice, heard, end)):
-            for name in CUSTOMERS:
+            for name in customers:
                 one = world.customers.get(name)
                 if one is None or one.stored is None or one.stored.into:
                     continue

@@ -1,7 +1,7 @@
 """What a rule costs at most, and what it reads.
 
-A step is a look at one event of a customer who has as many as are kept one by one; it takes a third of a microsecond
-or so. An ordinary customer has a hundredth of that.
+A step is a look at one event of a customer who has as many as are kept one by one; it takes a microsecond or so. An
+ordinary customer costs a hundredth of that.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from common.predicate import Comparison, Predicate
 from segmentation.domain.records import MAX_RECORDS
 from segmentation.domain.rule import Bucket, Events, Fact, Group, InList, InSegment, Question, Rule, ThenNot
 
-MAX_COST = 20_000  # steps of one rule: some milliseconds for the busiest customer
+MAX_COST = 10_000  # steps of one rule: some ten milliseconds for the busiest customer
 SEARCH = 10  # steps to find where a window begins, and for whatever is looked up at once
 FOLLOW = 4  # steps to find whether one event was followed by another
 BY_ENDS = ("count", "first", "last")  # measures that look at no event in between, where there is no filter

@@ -15,9 +15,8 @@ A measure is `count`, `first` or `last` of a kind of event, or `sum`, `average` 
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -45,6 +44,8 @@ from segmentation.domain.rule import (
 from segmentation.domain.segments import BY_ID as CELLS
 from segmentation.domain.windows import Between, Calendar, Ever, Last, Period, Window
 
+T = TypeVar("T")
+
 MAX_PARTS = 100  # questions and groups of one rule
 MAX_DEPTH = 8
 MAX_LENGTH = timedelta(days=3_653)
@@ -56,6 +57,7 @@ OF_A_FIELD = ("sum", "average", "distinct")
 BY_WORD = ("eq", "ne", "in", "not_in", "contains")
 ALWAYS_A_NUMBER = ("count", "sum", "distinct")
 NO_RULE = Group("$", "any", ())  # stands in for what could not be read
+FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(9000, 1, 1)  # of shops; no clock overflows between
 NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)  # the same
 
 
@@ -218,13 +220,12 @@ class _Reader(Struct):
 
     def _time(self, value: object, path: str) -> datetime:
         """An instant, or a day of the shop's calendar, which begins where its first instant is."""
-        with suppress(msgspec.ValidationError, OverflowError):
-            if isinstance(value, str | datetime):
-                with suppress(msgspec.ValidationError):
-                    return msgspec.convert(value, Time).astimezone(UTC)
-            if not isinstance(value, datetime):
-                day = msgspec.convert(value, date)
-                return datetime.combine(day, time(), self.known.zone).astimezone(UTC)
+        found = _converted(value, Time)
+        if found is not None and FIRST_DAY.year < found.year < LAST_DAY.year:
+            return found.astimezone(UTC)
+        day = None if isinstance(value, datetime) else _converted(value, date)
+        if day is not None and FIRST_DAY < day < LAST_DAY:
+            return datetime.combine(day, time(), self.known.zone).astimezone(UTC)
         self._fault(path, "must be a day, such as 2026-01-31, or a time with an offset: 2026-01-31T00:00:00+08:00")
         return NO_TIME
 
@@ -293,3 +294,13 @@ class _Reader(Struct):
         for value in asked if isinstance(asked, tuple) else (asked,):
             if value not in values:
                 self._fault(path, f"must be one of {', '.join(values)}")
+
+
+def _converted(value: object, to: type[T]) -> T | None:
+    """YAML knows days and times, JSON has them as texts."""
+    if not isinstance(value, str | date):
+        return None
+    try:
+        return msgspec.convert(value, to)
+    except msgspec.ValidationError:
+        return None
