@@ -195,7 +195,7 @@ async def _look(
     table.add_row("events sent", f"{progress.sent:,} of {planned:,}")
     table.add_row("answered", ", ".join(f"{count:,} {status}" for status, count in answers.items()))
     for segment in segments:
-        if segment["customers"]:
+        if segment["kind"] == "grid" and segment["customers"]:
             table.add_row(segment["name"], f"{segment['customers']:,} customers")
     table.add_row("tiers", ", ".join(f"{count:,} {tier}" for tier, count in tiers.items()))
     issued, reversed_ = audit["points_issued"], audit["points_reversed"]

@@ -17,7 +17,7 @@ from regulars.services import NAMES, Name
 PAGE = 500
 # What each service answers about one customer. Where `{id}` stands, each of the person's ids is asked for.
 ANSWERS: Mapping[Name, Mapping[str, str]] = {
-    "segmentation": {"customer": "/v1/customers/{id}"},
+    "segmentation": {"customer": "/v1/customers/{id}", "timeline": "/v1/customers/{id}/timeline"},
     "journeys": {"journeys": "/v1/customers/{id}/journeys"},
     "loyalty": {"account": "/v1/accounts/{id}"},
     "notifier": {"inbox": "/v1/inbox/{id}", "messages": "/v1/customers/{id}/messages"},

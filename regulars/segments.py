@@ -133,13 +133,13 @@ def _texts(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _parts(answer: Mapping[str, Any], depth: int) -> Iterator[str]:
-    """An answer and its parts, one to a line."""
-    found = "" if answer["found"] is None else f"  found {answer['found']}"
-    events = f"  by {', '.join(answer['events'])}" if answer["events"] else ""
-    until = f"  until {answer['until']}" if answer["until"] else ""
-    yield f"{INDENT * depth}{'yes' if answer['holds'] else 'no '}  {answer['path']}{found}{events}{until}"
-    for part in answer["parts"]:
+def _parts(why: Mapping[str, Any], depth: int) -> Iterator[str]:
+    """A rule's part in words with its answer, and the parts below it, one to a line."""
+    found = "" if why["found"] is None else f"  found {why['found']}"
+    events = f"  by {', '.join(event['name'] for event in why['events'])}" if why["events"] else ""
+    until = f"  until {why['until']}" if why["until"] else ""
+    yield f"{INDENT * depth}{'yes' if why['holds'] else 'no '}  {why['asked']}{found}{events}{until}"
+    for part in why["parts"]:
         yield from _parts(part, depth + 1)
 
 

@@ -103,6 +103,14 @@ TABLES: tuple[Table, ...] = (
         for name in NAMES
     ),
     _whole("segmentation: memberships", "segmentation.memberships", "shop_id", "customer_id", "segment"),
+    # Who came and went within one batch is counted in neither, so only what is left of both can be the same.
+    _same(
+        "segmentation: numbers of members",
+        "SELECT ARRAY[shop_id, segment] AS key, sum(members)::text AS value FROM ("
+        " SELECT shop_id, segment, members FROM segmentation.segment_counts"
+        " UNION ALL SELECT shop_id, segment, entries - exits FROM segmentation.segment_moves) AS parts"
+        " GROUP BY shop_id, segment HAVING sum(members) <> 0",
+    ),
     _whole("journeys: enrollments", "journeys.enrollments", "shop_id", "customer_id", "journey", "enrollment"),
     _whole("loyalty: postings", "loyalty.postings", "shop_id", "customer_id", "posting_id"),
     _whole("loyalty: accounts", "loyalty.accounts", "shop_id", "customer_id"),

@@ -46,9 +46,11 @@ def story(customer: str) -> list[dict[str, Any]]:
     ]
     events = [{"id": f"{customer}:{kind}", "type": kind, "subject": customer, "data": data} for kind, data in told]
     events[0]["personal"] = {"phone": "+8613912345678"}
-    # Placed and left alone: reminded of it after five minutes and after an hour.
+    # Placed and left alone: reminded of it after five minutes and after an hour. So is a cart, by segment, after one.
     left = {"order_id": f"{customer}-2"} | amount
-    return [*events, {"id": f"{customer}:left", "type": "order.placed", "subject": customer, "data": left}]
+    events.append({"id": f"{customer}:left", "type": "order.placed", "subject": customer, "data": left})
+    cart = {"item": {"item_id": "mug", "quantity": 1}}
+    return [*events, {"id": f"{customer}:cart", "type": "cart.item_added", "subject": customer, "data": cart}]
 
 
 async def busy(containers: Mapping[str, Container], key: str) -> None:

@@ -77,7 +77,7 @@ async def test_all_services_are_asked(
         check(json.loads(capsys.readouterr().out))
         await privacy.export(home, "demo", "nobody", None, None)
         nobody = json.loads(capsys.readouterr().out)["services"]
-        assert nobody["segmentation"] == {"nobody": {"customer": None}}
+        assert nobody["segmentation"] == {"nobody": {"customer": None, "timeline": None}}
         await privacy.erase(home, "demo", "browser-1", None)
         told = capsys.readouterr().out
         assert told.startswith("erased ann, browser-1: 2 keys,"), told

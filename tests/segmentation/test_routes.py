@@ -4,7 +4,7 @@ example in their description is one."""
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -31,6 +31,7 @@ from tests.laws.streams import event
 from tests.segmentation.telling import tell
 
 SHOPS = {"shop": Shop("shop", "Asia/Shanghai", "CNY", "en")}
+BOOKS = presets.load(SHOPS)
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 EXAMPLES = 15  # of each route, by its description and against it
 THOSE_THERE_ARE = {"customer_id": "ann", "segment": "prospect"}  # else hardly anything that is asked for would be there
@@ -44,7 +45,7 @@ async def client(pool: asyncpg.Pool, settings: Settings, fresh_database: str) ->
     key = await create_key(admin, "shop", ["admin"])
     await admin.close()
     await tell(
-        service(presets.load(SHOPS)),
+        service(BOOKS),
         pool,
         event(1, "ann", Visit(item_id="mug"), NOON),
         event(2, "ann/b", OrderPaid("o1", Money(129_00, "CNY")), NOON),
@@ -128,6 +129,31 @@ async def test_an_own_segment_is_asked_about_like_any_other(client: httpx.AsyncC
     assert (why["holds"], why["told"]) == (True, None)  # the back-fill has yet to come by
     for path in ("members", "counts"):
         assert (await client.get(f"/v1/segments/lookers/{path}")).json()["items"] == []
+
+
+async def test_who_is_about_to_leave(pool: asyncpg.Pool, client: httpx.AsyncClient) -> None:
+    """By the default preset: silent for twice its usual gap, which is 50 points."""
+    day, price = timedelta(days=1), Money(129_00, "CNY")
+    bought = [event(n, "eve", OrderPaid(f"o{n}", price), NOON + n * 30 * day) for n in range(4)]
+    await tell(service(BOOKS), pool, *bought)
+    assert (await client.get("/v1/churn")).json() == {"items": [], "next": None}
+    await tell(service(BOOKS), pool, event(9, "eve", Visit(), NOON + 151 * day))
+    (eve,) = (await client.get("/v1/churn")).json()["items"]
+    warned_at = "2026-09-28T12:00:00Z"  # 60 days after the last purchase
+    assert eve.items() >= {"customer_id": "eve", "since": warned_at, "score": 50, "reasons": ["silence"]}.items()
+    assert eve.items() >= {"warned_at": warned_at, "outcome": "pending", "offers": []}.items()
+    told = (await client.get("/v1/customers/eve/timeline")).json()["items"]
+    assert [one["at"] for one in told if one["type"] == "churn.warned"] == [warned_at]
+    await tell(service(BOOKS), pool, event(10, "eve", OrderPaid("o10", price), NOON + 160 * day))
+    assert (await client.get("/v1/churn")).json()["items"] == []
+    (eve,) = (await client.get("/v1/churn", params={"outcome": "kept"})).json()["items"]
+    assert eve.items() >= {"warned_at": warned_at, "score": 20, "reasons": ["frequency"]}.items()
+    # Silent again, and warned of once more; thirty days later nothing was bought.
+    await tell(service(BOOKS), pool, event(11, "eve", Visit(), NOON + 260 * day))
+    (eve,) = (await client.get("/v1/churn", params={"outcome": "lost"})).json()["items"]
+    assert (eve["outcome"], eve["warned_at"]) == ("lost", "2026-11-22T12:00:00Z")  # a gap and a half after day 160
+    told = (await client.get("/v1/customers/eve/timeline")).json()["items"]
+    assert len([one for one in told if one["type"] == "churn.warned"]) == 2
 
 
 async def test_every_example_is_one(client: httpx.AsyncClient) -> None:

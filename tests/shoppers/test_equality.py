@@ -4,7 +4,6 @@ random and at the very edges of windows, and where a model says that its answer 
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,8 +21,9 @@ from tests.shoppers.recompute import Facts, recompute
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)
 CUSTOMERS = {"olist": 500, "ga_merch_store": 400, "taobao_userbehavior": 80}
-EDGES = np.array([0, 7, 30, 45, 60, 90, 180, 365])  # days
-TAIL_DAYS = 430  # after the history ended, so that every window ends within
+# Days after something that a customer did, and after a history ended, so that every window ends within.
+EDGES = {False: np.array([0, 7, 30, 45, 60, 90, 180, 365]), True: np.array([0, 1, 2, 3, 5, 90])}
+TAIL_DAYS = {False: 430, True: 10}
 TIGHT: dict[str, Any] = {  # a shop whose days are short, so that a history of nine of them is a long one
     "carters": {"days": 3, "mid": 2, "high": 4, "recent_days": 1},
     "weighted_frequency": {
@@ -53,7 +53,7 @@ def people(events: pd.DataFrame, now: pd.Series) -> dict[str, Person]:
     known = events.assign(now=events["customer"].map(now)).query("at <= now")
     for row in known.itertuples(index=False):
         series = found[row.customer]
-        series[row.kind] = remember(series.get(row.kind, Series()), Record(_time(row.at), row.name, _about(row)))
+        series[row.kind] = remember(series.get(row.kind, Series()), Record(time_of(row.at), row.name, _about(row)))
     return {customer: Person("s", customer, ZoneInfo("UTC"), series=series) for customer, series in found.items()}
 
 
@@ -69,11 +69,11 @@ def _about(row: Any) -> dict[str, Any]:
             return {"category": row.category if isinstance(row.category, str) else None}
 
 
-def _time(microseconds: int) -> datetime:
+def time_of(microseconds: int) -> datetime:
     return EPOCH + timedelta(microseconds=int(microseconds))
 
 
-def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
+def plain(facts: Mapping[str, Any]) -> dict[str, Any]:
     """With the time as microseconds, as the recompute has it."""
     plain = dict(facts)
     if (warned_at := plain.get("churn.warned_at")) is not None:
@@ -81,12 +81,12 @@ def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def instants(events: pd.DataFrame, round_: int) -> pd.Series:
+def instants(events: pd.DataFrame, round_: int, *, tight: bool) -> pd.Series:
     """Of each customer another: at random, or some days to the microsecond after something it did."""
     random = np.random.default_rng(round_)
     chosen = events.sample(frac=1, random_state=round_).drop_duplicates("customer").set_index("customer").sort_index()
-    edges = chosen["at"] + random.choice(EDGES, len(chosen)) * DAY_US
-    anywhere = random.integers(events["at"].min(), events["at"].max() + TAIL_DAYS * DAY_US, len(chosen))
+    edges = chosen["at"] + random.choice(EDGES[tight], len(chosen)) * DAY_US
+    anywhere = random.integers(events["at"].min(), events["at"].max() + TAIL_DAYS[tight] * DAY_US, len(chosen))
     return edges.where(random.random(len(chosen)) < 0.5, anywhere)
 
 
@@ -95,44 +95,46 @@ def differences(told: Facts, wanted: Facts) -> list[str]:
     return [f"{one}: {told[one]} instead of {wanted.get(one, {})}" for one in told if told[one] != wanted.get(one, {})]
 
 
+@pytest.fixture(scope="module", params=[*CUSTOMERS])
+def history(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """What happened in a shop, read once."""
+    return read(request.param, tmp_path_factory.mktemp("shop"), CUSTOMERS[request.param])
+
+
 @pytest.mark.parametrize("tight", [False, True], ids=["usual", "tight"])
-@pytest.mark.parametrize("name", ["olist", "ga_merch_store", "taobao_userbehavior"])
-def test_every_model_equals_the_recompute(name: str, tight: bool, tmp_path: Path) -> None:
-    preset = figures() | (TIGHT if tight else {})
-    models = models_of(**(TIGHT if tight else {}))
-    events = read(name, tmp_path, CUSTOMERS[name])
+def test_every_model_equals_the_recompute(history: pd.DataFrame, tight: bool) -> None:
+    met = compare(history, tight=tight)
+    assert len(met) > 20, met
+
+
+def compare(events: pd.DataFrame, *, tight: bool, rounds: int = 2) -> Counter[str]:
+    """Fails where an answer is not the recomputed one; which answers were met how often, and changes by time alone."""
+    changed = TIGHT if tight else {}
+    preset, models = figures() | changed, models_of(**changed)
     met: Counter[str] = Counter()
-    changes: Counter[str] = Counter()
-    for round_ in range(2):
-        now = instants(events, round_)
+    for round_ in range(rounds):
+        now = instants(events, round_, tight=tight)
         persons = people(events, now)
         answers = {
-            (who, model.name): model.answer(person, _time(now[who]))
-            for who, person in persons.items()
-            for model in models
+            model.name: {who: model.answer(one, time_of(now[who])) for who, one in persons.items()} for model in models
         }
         told: Facts = {
-            who: {name: value for model in models for name, value in answers[who, model.name].facts.items()}
+            who: {name: value for of in answers.values() for name, value in plain(of[who].facts).items()}
             for who in persons
         }
-        told = {who: _plain(facts) for who, facts in told.items()}
         found = differences(told, recompute(events, now, preset, "CNY"))
         assert not found, f"{len(found)} of {len(told)}:\n" + "\n".join(found[:5])
-        met.update(f"{name}={value}" for facts in told.values() for name, value in facts.items() if value is not None)
-        # Where a model says that it changes next: nothing else happens until then, so events after `now` are left out.
+        met.update(f"{name}={value}" for facts in told.values() for name, value in facts.items())
+        # Where a model says that it changes next; nothing else happens until then.
         past = events[events["at"] <= events["customer"].map(now)]
-        for model in models:
-            ends = {who: answers[who, model.name].until for who in persons}
-            until = pd.Series(
-                {who: (end - EPOCH) // INSTANT for who, end in ends.items() if end is not None}, dtype="int64"
-            )
-            changes[model.name] += len(until)
+        for model, said in answers.items():
+            ends = {who: (one.until - EPOCH) // INSTANT for who, one in said.items() if one.until is not None}
+            until = pd.Series(ends, dtype="int64")
+            met[f"{model} changes"] += len(until)
             if until.empty:
                 continue
             of_them = past[past["customer"].isin(until.index)]
-            before, after = (recompute(of_them, moment, preset, "CNY", model.name) for moment in (until - 1, until))
+            before, after = (recompute(of_them, moment, preset, "CNY", model) for moment in (until - 1, until))
             for who in until.index:
-                mine = _plain(answers[who, model.name].facts)
-                assert mine == before[who], (who, model.name)
-                assert mine != after[who], (who, model.name)
-    assert len(met) > 20, met
+                assert before[who] == plain(said[who].facts) != after[who], (who, model)
+    return met

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 
 from common.clock import Clock
 from common.shops import Shop
-from segmentation import customers_api, models_api, segments_api, timeline_api
+from segmentation import churn_api, customers_api, models_api, segments_api, timeline_api
 from segmentation.domain.rulebook import Rulebook
 
 
@@ -19,5 +19,6 @@ def router(pool: asyncpg.Pool, shops: Mapping[str, Shop], books: Mapping[str, Ru
         timeline_api.router(pool, shops, books),
         segments_api.router(pool, shops, books, clock),
         models_api.router(pool, shops, books),
+        churn_api.router(pool, shops, books),
     )
     return APIRouter(routes=[route for each in routers for route in each.routes])

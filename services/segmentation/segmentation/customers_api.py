@@ -49,9 +49,9 @@ class MembershipOut(BaseModel):
 
 
 class CustomerOut(BaseModel):
-    """A customer. Times are UTC; `segment`, `since` and `reason` are of lifecycle x activity; all is as known at
-    `as_of`. `facts` are all that rules may ask about. `exact_from`: from when on events of a type are known one by
-    one, where there were too many to keep all; sums of all time are exact nevertheless."""
+    """A customer. Times are UTC; `segment`, `since`, `reason`, `next_change_at` are of lifecycle x activity; all is as
+    known at `as_of`. `facts` are all that rules may ask about. `exact_from`: from when on events of a type are known
+    one by one, where there were too many to keep all; sums of all time are exact nevertheless."""
 
     customer_id: str = Field(examples=["c1"])
     lifecycle: Lifecycle = Field(examples=["repeat"])
@@ -146,7 +146,7 @@ def _customer(book: Rulebook, shop: Shop, known: Known, memberships: list[Member
         segment=cell.segment,
         since=cell.since,
         reason=cell.reason,
-        next_change_at=min((timer.due for timer in known.stored.timers), default=None),
+        next_change_at=_end(view, cell.segment, now),
         purchases=purchases.count if purchases else 0,
         first_purchase=purchases.first_at if purchases else None,
         last_purchase=purchases.last_at if purchases else None,
@@ -169,7 +169,7 @@ def _customer(book: Rulebook, shop: Shop, known: Known, memberships: list[Member
             for model in book.models
             if (kept := view.profile.answers.get(model.name)) is not None
         ],
-        memberships=[_membership(book, shop, one, view) for one in memberships],
+        memberships=[_membership(book, shop, one, view, now) for one in memberships],
         lists=list(profile.lists),
         exact_from={
             kind: since for kind, series in view.person.series.items() if (since := series.exact_from) is not None
@@ -177,15 +177,19 @@ def _customer(book: Rulebook, shop: Shop, known: Known, memberships: list[Member
     )
 
 
-def _membership(book: Rulebook, shop: Shop, one: Membership, view: Now) -> MembershipOut:
-    """One of a segment that was archived and is not left yet has no answer."""
+def _membership(book: Rulebook, shop: Shop, one: Membership, view: Now, now: datetime) -> MembershipOut:
     return MembershipOut(
         segment=one.segment,
         name=name_of(book, one.segment, shop.locale),
         since=one.since,
         reason=one.reason,
-        next_change_at=view[one.segment].until if one.segment in view else None,
+        next_change_at=_end(view, one.segment, now),
     )
+
+
+def _end(view: Now, segment: str, now: datetime) -> datetime | None:
+    """When by itself a membership next may end: now, where that is due, or the segment was archived."""
+    return view[segment].until if segment in view and view.is_in(segment) else now
 
 
 def _why(book: Rulebook, shop: Shop, known: Known, segment: str, at: datetime, told: Membership | None) -> WhyOut:
@@ -201,6 +205,6 @@ def _why(book: Rulebook, shop: Shop, known: Known, segment: str, at: datetime, t
         holds=view.is_in(segment),
         at=at,
         next_change_at=answer.until,
-        told=_membership(book, shop, told, view) if told is not None else None,
+        told=_membership(book, shop, told, view, at) if told is not None else None,
         rule=msgspec.to_builtins(why(view.rule(segment), answer)),
     )

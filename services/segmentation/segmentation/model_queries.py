@@ -1,7 +1,8 @@
-"""All SQL that is asked about models: what they last said of a sample of the customers."""
+"""All SQL that is asked about models: what they last said of a sample of the customers, or of those in a segment."""
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -17,6 +18,21 @@ EVERYBODY = "SELECT body FROM states WHERE shop_id = $1 LIMIT $2"
 # Whole pages are drawn, each as likely as any other. One of the table's statistics says how many rows there are.
 DRAWN = "SELECT body FROM states TABLESAMPLE SYSTEM ($2) WHERE shop_id = $1"
 ROWS = "SELECT greatest(reltuples, 1) FROM pg_class WHERE oid = 'states'::regclass"
+
+
+# A page of a segment, in the order of memberships_of_segment, each with what is said of it.
+OF_SEGMENT = """
+SELECT m.customer_id, m.since, s.body FROM memberships m JOIN states s USING (shop_id, customer_id)
+WHERE m.shop_id = $1 AND m.segment = $2 AND m.customer_id > $3 ORDER BY m.customer_id LIMIT $4
+"""
+
+
+class Said(NamedTuple):
+    """A customer of a segment, since when, and the facts that the models last said of it."""
+
+    customer_id: str
+    since: datetime
+    facts: Mapping[str, Any]
 
 
 class _Profile(msgspec.Struct, frozen=True):
@@ -41,6 +57,12 @@ async def said(connection: Connection, shop_id: str, customers: int) -> list[Map
         rows = await connection.fetch(DRAWN, shop_id, 100.0 * share)
     found = (_STORED.decode(row["body"]) for row in rows)
     return [_facts(stored.state) for stored in found if not stored.into]
+
+
+async def of_segment(connection: Connection, shop_id: str, segment: str, after: str, limit: int) -> list[Said]:
+    """Customers of a segment by id, from just after one; "" is before all."""
+    rows = await connection.fetch(OF_SEGMENT, shop_id, segment, after, limit)
+    return [Said(row["customer_id"], row["since"], _facts(_STORED.decode(row["body"]).state)) for row in rows]
 
 
 def _facts(profile: _Profile) -> Mapping[str, Any]:

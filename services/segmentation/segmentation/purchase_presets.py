@@ -50,7 +50,8 @@ def of_currency(bounds: Mapping[str, V], currency: str) -> V:
     return bounds[currency] if currency in bounds else bounds[OTHER]
 
 
-def _holds_for_the_shop(bounds: dict[str, V], info: ValidationInfo) -> dict[str, V]:
+def holds_for_the_shop(bounds: dict[str, V], info: ValidationInfo) -> dict[str, V]:
+    """The bounds, if there are any for the shop's currency."""
     currency = info.context[CURRENCY] if info.context else OTHER
     if currency not in bounds and OTHER not in bounds:
         raise ValueError(f"has no bounds for {currency}, the shop's currency, nor for {OTHER!r}")
@@ -114,7 +115,7 @@ class RfmFixed(Section):
     average_order: dict[str, _Order]
 
     _rise = field_validator("days", "purchases")(_rising)
-    _currency = field_validator("average_order")(_holds_for_the_shop)
+    _currency = field_validator("average_order")(holds_for_the_shop)
 
     def bounds(self, currency: str) -> FixedBounds:
         """What the model is made of."""
@@ -172,7 +173,7 @@ class ValueGrade(Section):
     days: Days
     spent: dict[str, _Spent]
 
-    _currency = field_validator("spent")(_holds_for_the_shop)
+    _currency = field_validator("spent")(holds_for_the_shop)
 
     def grades(self, currency: str) -> Grades:
         """What the model is made of."""

@@ -1,17 +1,16 @@
 """The sections of a preset that the models of shoppers are made of. A section left out leaves its model out."""
 
-from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from segmentation.domain.models.churn import BEFORE_MIN
 from segmentation.domain.models.shoppers import Shoppers
 from segmentation.domain.records import MAX_RECORDS
+from segmentation.purchase_presets import MAX_CATEGORIES, MAX_MINOR, Days, Section, holds_for_the_shop, of_currency
 
-MAX_DAYS = 3_650
 PER_CENT = 100
 MAX_PER_CENT = 10_000
 MAX_POINTS = 100
@@ -19,15 +18,10 @@ MAX_WEIGHT = 10_000  # hundredths
 MAX_STEP = 1_000_000  # hundredths of a purchase
 MAX_STEPS = 100
 MAX_LEVELS = 10
-MAX_CATEGORIES = 1_000
 MAX_TOLD = 50  # categories
-MAX_MINOR = 10**12
 MAX_GAPS = 50
 MAX_STARS = 500  # hundredths
-OTHER = "other"  # the bounds of every currency that has none of its own
-CURRENCY = "currency"  # the shop's, in the context of the validation
 
-Days = Annotated[int, Field(ge=1, le=MAX_DAYS)]
 Count = Annotated[int, Field(ge=1, le=MAX_RECORDS)]  # as many as are remembered one by one
 Points = Annotated[int, Field(ge=1, le=MAX_POINTS)]
 Weight = Annotated[int, Field(ge=0, le=MAX_WEIGHT)]
@@ -37,23 +31,6 @@ PerCent = Annotated[int, Field(ge=1, le=MAX_PER_CENT)]
 IntentKind = Literal["cart.item_added", "visit", "message.opened", "message.clicked"]
 
 V = TypeVar("V")
-
-
-class Section(BaseModel):
-    """A part of a preset: no field more, none of another type."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-def _of_currency(bounds: Mapping[str, V], currency: str) -> V:
-    return bounds[currency] if currency in bounds else bounds[OTHER]
-
-
-def _holds_for_the_shop(bounds: dict[str, V], info: ValidationInfo) -> dict[str, V]:
-    currency = info.context[CURRENCY] if info.context else OTHER
-    if currency not in bounds and OTHER not in bounds:
-        raise ValueError(f"has no bounds for {currency}, the shop's currency, nor for {OTHER!r}")
-    return bounds
 
 
 def _must_rise(lower: tuple[str, int], upper: tuple[str, int]) -> None:
@@ -95,7 +72,7 @@ class Intent(Section):
     high: Count
     average_order: dict[str, _Order]
 
-    _currency = field_validator("average_order")(_holds_for_the_shop)
+    _currency = field_validator("average_order")(holds_for_the_shop)
 
     @model_validator(mode="after")
     def _rises(self) -> "Intent":
@@ -116,7 +93,7 @@ class WeightedFrequency(Section):
     amounts: dict[str, list[_Amount]]
     steps: list[Annotated[int, Field(ge=1, le=MAX_STEP)]] = Field(min_length=1, max_length=MAX_STEPS)
 
-    _currency = field_validator("amounts")(_holds_for_the_shop)
+    _currency = field_validator("amounts")(holds_for_the_shop)
 
     @field_validator("amounts")
     @classmethod
@@ -259,8 +236,8 @@ class ShopperSections(Section):
         """What the models of a shop with that currency are made of."""
         dumped = self.model_dump(exclude_none=True, include=set(ShopperSections.model_fields))
         if "intent" in dumped:
-            order = _of_currency(dumped["intent"].pop("average_order"), currency)
+            order = of_currency(dumped["intent"].pop("average_order"), currency)
             dumped["intent"] |= {f"spending_{bound}": value for bound, value in order.items()}
         if "weighted_frequency" in dumped:
-            dumped["weighted_frequency"]["amounts"] = _of_currency(dumped["weighted_frequency"]["amounts"], currency)
+            dumped["weighted_frequency"]["amounts"] = of_currency(dumped["weighted_frequency"]["amounts"], currency)
         return msgspec.convert(dumped, Shoppers)

@@ -25,7 +25,7 @@ from segmentation.domain.state import Profile
 from segmentation.presets import rulebook
 
 MODELS = {"lifecycle", "product_cycle", "rfm", "rfm_fixed", "value_grade", "stage"}
-HEARD = {"order.paid", "order.cancelled"}
+HEARD = {"order.placed", "order.paid", "order.cancelled"}
 
 Histories = Mapping[str, list[Event[Data]]]
 

@@ -251,7 +251,10 @@ class Shop:
     def _ask(self, asked: Collection[Asked]) -> None:
         customers, times = [customer for customer, _ in asked], [at for _, at in asked]
         self._db.execute("CREATE OR REPLACE TABLE asked (customer VARCHAR, now TIMESTAMP)")
-        self._db.execute("INSERT INTO asked SELECT unnest($1::VARCHAR[]), unnest($2::TIMESTAMP[])", [customers, times])
+        self._db.execute(
+            "INSERT INTO asked SELECT DISTINCT * FROM (SELECT unnest($1::VARCHAR[]), unnest($2::TIMESTAMP[]))",
+            [customers, times],
+        )
         self._db.execute(PURCHASES)
 
 

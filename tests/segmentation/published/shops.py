@@ -17,7 +17,7 @@ from tests.segmentation.published.recompute import FILES, READ, Bounds
 SHOP = "s"
 OLIST_ORDERS = 3_000
 WHOLE = "REGULARS_WHOLE_FILES"  # set: every line is read by our mapping, and nothing is summed before
-# A row per invoice instead of one per line of it: reading half a million lines takes our mappings a quarter of a minute.
+# A row per invoice instead of one per line of it: our mappings read half a million lines in a quarter of a minute.
 INVOICES = f"""COPY (
     SELECT InvoiceNo, 'all' AS StockCode, '' AS Description, 1 AS Quantity, min(InvoiceDate) AS InvoiceDate,
         sum(Quantity::INTEGER * UnitPrice::DECIMAL(18, 3)) AS UnitPrice, any_value(CustomerID) AS CustomerID,

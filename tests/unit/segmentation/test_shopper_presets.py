@@ -8,7 +8,8 @@ import yaml
 from common.contracts.envelope import Rejection
 from segmentation.domain.models.shoppers import shopper_models
 from segmentation.presets import parse
-from segmentation.shopper_presets import CURRENCY, ShopperSections
+from segmentation.purchase_presets import CURRENCY
+from segmentation.shopper_presets import ShopperSections
 
 REST = """
 lifecycle: {repeat: 2, loyal: 3}

@@ -98,6 +98,7 @@ VALUES: Mapping[str, tuple[str, ...]] = {
     "intent": _GRADES,
     "spending_power": _GRADES,
     "churn.reasons": ("silence", "frequency", "spend"),
+    "churn.outcome": ("pending", "kept", "lost"),
     "reviews.habit": ("none", "seldom", "often"),
     "reviews.mood": ("good", "mixed", "bad"),
 }

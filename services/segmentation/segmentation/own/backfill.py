@@ -22,13 +22,14 @@ from common.db.engine import Connection
 from common.ids import PARTITIONS, derived_id
 from common.settings import Settings
 from common.telemetry import metrics
-from segmentation.own import jobs, lists
+from segmentation.own import jobs, lists, rulebooks
 from segmentation.own.jobs import Job, Known
 
 CHUNK_CUSTOMERS = 500  # looked at in one transaction
 LOOKS = 10  # chunks looked at in one transaction, where nobody in them is behind
 LOOK_S = 0.5  # between two looks for something to do
 BREATH_S = 0.05  # between two steps, or looks whether the road has come so far
+WAIT = rulebooks.WAIT  # for whoever begins one: until every process has heard of the edit
 PASS_AGAIN = timedelta(seconds=2)  # alarms that the last pass set have gone off by then
 SOURCE = "regulars/segmentation/backfill"  # none of the road's own: so it is passed on to who somebody was merged into
 # Of no time of its own: it is decided at the time the customer has come to, and no alarm goes off because of it.

@@ -17,12 +17,14 @@ from msgspec import Struct
 from common.db.engine import Connection
 from common.decision import Stored
 from segmentation.domain.evaluate import Answer, evaluate
-from segmentation.domain.person import person_of
+from segmentation.domain.now import seen
+from segmentation.domain.person import Person, person_of
 from segmentation.domain.rule import Segment
 from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.segments import BY_ID as CELLS
 from segmentation.domain.segments import segment_id
 from segmentation.domain.state import Profile
+from segmentation.domain.why import Why, why
 from segmentation.own.definition import asked_about
 
 BUDGET_S = 1.4  # for asking; with the ids and the answer a preview stays below two seconds
@@ -42,6 +44,7 @@ SELECT s.customer_id, s.body FROM unnest($2::text[]) AS k (customer_id)
 JOIN states s ON s.shop_id = $1 AND s.customer_id = k.customer_id
 """
 
+_IN, _OUT = Answer(path="", holds=True), Answer(path="", holds=False)
 _STORED = msgspec.json.Decoder(Stored[Profile])
 
 
@@ -49,7 +52,7 @@ class Found(Struct, frozen=True):
     """A customer that the rule holds for, and why."""
 
     customer_id: str
-    why: Answer
+    why: Why
 
 
 class Preview(Struct, frozen=True):
@@ -99,24 +102,22 @@ class Asking:
         self._shown: list[Found] = []
 
     def ask(self, customer_id: str, body: str) -> None:
-        """Who was merged is in no segment, and counts as one for whom the rule does not hold."""
+        """Who was merged or erased is in no segment, and counts as one for whom the rule does not hold."""
         self._looked_at += 1
         stored = _STORED.decode(body)
-        if stored.into:
+        if stored.into or stored.state.resting:
             return
-        answer = self.answer(customer_id, stored)
-        if answer.holds:
+        book, profile = self._rulebook, stored.state
+        at = max(self._now, stored.at)  # or the time that the customer has come to
+        person = person_of(book.shop_id, customer_id, book.zone, profile, profile.answers, book.model_of)
+        if self._answer(person, profile, at).holds:
             self._holds += 1
             if len(self._shown) < SHOWN:
-                self._shown.append(Found(customer_id, answer))
+                answer = self._answer(seen(book, customer_id, profile), profile, at)
+                self._shown.append(Found(customer_id, why(self._segment.rule, answer)))
 
-    def answer(self, customer_id: str, stored: Stored[Profile]) -> Answer:
-        """Now, or at the time that the customer has come to."""
-        at = max(self._now, stored.at)
-        book, profile = self._rulebook, stored.state
-        person = person_of(book.shop_id, customer_id, book.zone, profile, profile.answers, book.model_of)
-        others = {name: Answer(path="", holds=False) for name in CELLS}
-        others[segment_id(profile.lifecycle, profile.activity)] = Answer(path="", holds=True)
+    def _answer(self, person: Person, profile: Profile, at: datetime) -> Answer:
+        others = dict.fromkeys(CELLS, _OUT) | {segment_id(profile.lifecycle, profile.activity): _IN}
         for other in self._others:
             others[other.segment] = evaluate(other.rule, person, at, others)
         return evaluate(self._segment.rule, person, at, others)
