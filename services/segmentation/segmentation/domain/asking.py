@@ -12,7 +12,6 @@ from typing import Any
 from common.contracts.envelope import Data
 from common.contracts.segmentation import SegmentEntered, SegmentLeft
 from segmentation.domain.evaluate import Answer, evaluate
-from segmentation.domain.lapse import lapse
 from segmentation.domain.model import Model
 from segmentation.domain.person import Person, person_of
 from segmentation.domain.rule import Segment
@@ -60,11 +59,8 @@ class Asking:
 
     def ask(self) -> None:
         """The models in their order, then the segments."""
-        resting = self._profile.resting
-        for model in self._book.models:
-            if not resting or LIFECYCLE in model.fields:
-                self._ask_model(model)
-        if not resting:
+        self._ask_models()
+        if not self._profile.resting:
             self._ask_segments()
         if self._before is None:
             inside = sorted(self._book.numbers[name] for name, place in self.places.items() if place.inside)
@@ -84,13 +80,17 @@ class Asking:
 
     # Models
 
-    def _ask_model(self, model: Model) -> None:
-        known = self.answers.get(model.name)
-        is_due = known is not None and known.until is not None and known.until <= self._at
-        is_touched = not model.reads.isdisjoint(self.touched)
-        is_new = model.revision > self._profile.revision
-        if not (self._everything or is_due or is_touched or is_new):
-            return
+    def _ask_models(self) -> None:
+        at, touched, resting = self._at, self.touched, self._profile.resting
+        for model in self._book.models:
+            known = self.answers.get(model.name)
+            is_due = known is not None and known.until is not None and known.until <= at
+            is_touched = not model.reads.isdisjoint(touched)
+            if self._everything or is_touched or is_due or model.revision > self._profile.revision:
+                if not resting or LIFECYCLE in model.fields:
+                    self._ask_model(model, known, is_due=is_due, is_touched=is_touched)
+
+    def _ask_model(self, model: Model, known: Kept | None, *, is_due: bool, is_touched: bool) -> None:
         said = model.answer(self._person, self._at)
         assert said.until is None or said.until > self._at, (
             f"{model.name} changes by {said.until}, not after {self._at}"
@@ -108,7 +108,10 @@ class Asking:
             return
         cells = self._cell(facts), self._cell(now.facts)
         by_time = said.reason if is_due or known is None else ""
-        reason = self._why(model, now, is_touched=is_touched, by_time=by_time)
+        # Where nothing else could have changed what it said, the touch did.
+        is_new = self._everything or model.revision > self._profile.revision
+        is_sure = is_touched and not (is_due or is_new)
+        reason = self._cause(model) if is_sure else self._why(model, now, is_touched=is_touched, by_time=by_time)
         self.touched |= dict.fromkeys(changed, reason)
         if cells[0] != cells[1]:
             self.touched |= dict.fromkeys((f"{OF_SEGMENT}{cell}" for cell in cells), reason)
@@ -119,15 +122,18 @@ class Asking:
             before = self._before or Profile()
             without = model.answer(self._seen(before, before.answers), self._at)
             if without.facts != now.facts:
-                return next(self.touched[name] for name in self.touched if name in model.reads)
+                return self._cause(model)
         if self._before is None:
             return self._because
         return by_time or NEW_RULES
 
+    def _cause(self, model: Model) -> str:
+        return next(self.touched[name] for name in self.touched if name in model.reads)
+
     # Segments
 
     def _ask_segments(self) -> None:
-        book, at = self._book, self._at
+        book, at, facts = self._book, self._at, self._person.facts
         if book.revision > self._profile.revision or (self._everything and book.revision == self._profile.revision):
             self._leave_archived()
         waiting = [*range(len(book.segments))] if self._everything else [*self._concerned()]
@@ -140,6 +146,9 @@ class Asking:
             last = number
             segment = book.segments[number]
             before = self.places.get(segment.segment)
+            gate = book.gates[number]
+            if before is None and gate is not None and facts.get(gate[0]) not in gate[1]:
+                continue  # out for as long as nothing happens, and so it was
             answer = evaluate(segment.rule, self._person, at, _Others(self))
             assert answer.until is None or answer.until > at, f"{segment.segment} changes by {answer.until}"
             after = Place(answer.holds, answer.until, segment.version) if answer.holds or answer.until else None
@@ -171,7 +180,7 @@ class Asking:
         for name, reason in self.touched.items():
             if name in segment.reads:
                 return reason
-        return self._because or lapse(segment.rule)
+        return self._because or self._book.lapses[segment.segment]
 
     def _leave_archived(self) -> None:
         for name, place in [*self.places.items()]:
