@@ -59,8 +59,17 @@ class Asking:
 
     def ask(self) -> None:
         """The models in their order, then the segments."""
-        self._ask_models()
-        if not self._profile.resting:
+        resting = self._profile.resting
+        revision, at = self._profile.revision, self._at
+        for model in self._book.models:
+            known = self.answers.get(model.name)
+            is_due = known is not None and known.until is not None and known.until <= at
+            is_touched = not model.reads.isdisjoint(self.touched)
+            if not (self._everything or is_due or is_touched or model.revision > revision):
+                continue
+            if not resting or LIFECYCLE in model.fields:
+                self._ask_model(model, known, is_due=is_due, is_touched=is_touched)
+        if not resting:
             self._ask_segments()
         if self._before is None:
             inside = sorted(self._book.numbers[name] for name, place in self.places.items() if place.inside)
@@ -80,16 +89,6 @@ class Asking:
 
     # Models
 
-    def _ask_models(self) -> None:
-        at, touched, resting = self._at, self.touched, self._profile.resting
-        for model in self._book.models:
-            known = self.answers.get(model.name)
-            is_due = known is not None and known.until is not None and known.until <= at
-            is_touched = not model.reads.isdisjoint(touched)
-            if self._everything or is_touched or is_due or model.revision > self._profile.revision:
-                if not resting or LIFECYCLE in model.fields:
-                    self._ask_model(model, known, is_due=is_due, is_touched=is_touched)
-
     def _ask_model(self, model: Model, known: Kept | None, *, is_due: bool, is_touched: bool) -> None:
         said = model.answer(self._person, self._at)
         assert said.until is None or said.until > self._at, (
@@ -108,10 +107,8 @@ class Asking:
             return
         cells = self._cell(facts), self._cell(now.facts)
         by_time = said.reason if is_due or known is None else ""
-        # Where nothing else could have changed what it said, the touch did.
-        is_new = self._everything or model.revision > self._profile.revision
-        is_sure = is_touched and not (is_due or is_new)
-        reason = self._cause(model) if is_sure else self._why(model, now, is_touched=is_touched, by_time=by_time)
+        nothing_else = not (is_due or self._everything or model.revision > self._profile.revision)
+        reason = self._touch(model) if nothing_else else self._why(model, now, is_touched=is_touched, by_time=by_time)
         self.touched |= dict.fromkeys(changed, reason)
         if cells[0] != cells[1]:
             self.touched |= dict.fromkeys((f"{OF_SEGMENT}{cell}" for cell in cells), reason)
@@ -122,13 +119,14 @@ class Asking:
             before = self._before or Profile()
             without = model.answer(self._seen(before, before.answers), self._at)
             if without.facts != now.facts:
-                return self._cause(model)
+                return self._touch(model)
         if self._before is None:
             return self._because
         return by_time or NEW_RULES
 
-    def _cause(self, model: Model) -> str:
-        return next(self.touched[name] for name in self.touched if name in model.reads)
+    def _touch(self, model: Model) -> str:
+        """Why the first of what it reads became another."""
+        return next(reason for name, reason in self.touched.items() if name in model.reads)
 
     # Segments
 
