@@ -3,9 +3,6 @@ among few others or among many."""
 
 import random
 from collections.abc import Sequence
-from contextlib import suppress
-from datetime import timedelta
-from typing import NamedTuple
 
 import asyncpg
 import psutil
@@ -17,6 +14,7 @@ from common.ids import PARTITIONS
 from regulars.bench import figures, road_stage
 from regulars.bench.as_received import shop_events
 from regulars.bench.figures import Figure
+from regulars.bench.road_cost import Cost, Meter, later, least
 from regulars.bench.stage import Database, Stage
 from regulars.services import Name
 
@@ -27,7 +25,6 @@ EVENTS = 20_000
 ACTIVE = 10_000  # customers the events are of, spread evenly over all: more of them would be more work, not more growth
 SEED = 5  # of whom the events are
 ROUNDS = 3  # each with events of its own; the best counts
-LATER = timedelta(days=90)  # than the pattern's
 
 OWN_TABLES = """
 SELECT table_name::text, array_agg(column_name::text ORDER BY ordinal_position) FROM information_schema.columns c
@@ -44,13 +41,6 @@ WHERE copy + c.n < $1
 NAME = "'g' || copy + c.n"
 # PostgreSQL's crc32 is zlib's.
 VALUES = {"customer_id": NAME, "part": f"crc32(convert_to(t.shop_id || '/' || {NAME}, 'UTF8')) % {PARTITIONS}"}
-
-
-class Cost(NamedTuple):
-    """Of one event, in milliseconds: until it is done, and of all processors' time, ours and the server's."""
-
-    wall_ms: float
-    cpu_ms: float
 
 
 async def measure(stage: Stage) -> list[Figure]:
@@ -84,14 +74,12 @@ async def _cost(stage: Stage, database: Database, service: Name, size: int) -> C
         for number in range(ROUNDS):
             events = _spread(rng, number, shop_events(stage.amount(EVENTS)), size)
             await road_stage.fill(database, INGEST_EVENTS, events)
-            began = _cpu(server)
-            samples = await road_stage.run_road(database.settings, service, len(events))
-            first, last = road_stage.measured(samples)
-            own = (last.cpu - first.cpu) / (last.events - first.events)
-            costs.append(Cost(1_000 / road_stage.rate(samples), 1_000 * (own + (_cpu(server) - began) / len(events))))
+            with Meter(server) as meter:
+                samples = await road_stage.run_road(database.settings, service, len(events))
+            costs.append(meter.cost(samples))
         if size != (held := await admin.fetchval("SELECT count(*) FROM states")):
             raise AssertionError(f"{service} holds {held} customers, not {size}: the events were others'")
-        return Cost(min(cost.wall_ms for cost in costs), min(cost.cpu_ms for cost in costs))
+        return least(costs)
     finally:
         await admin.close()
 
@@ -114,25 +102,5 @@ async def _multiply(admin: asyncpg.Connection, service: str, size: int) -> None:
 def _spread(rng: random.Random, number: int, events: Sequence[Event[Data]], size: int) -> list[Event[Data]]:
     """The events as those of customers among so many, later than the pattern's, and none of them a repeat."""
     apart = max(1, size // ACTIVE)
-    return [
-        structs.replace(
-            event,
-            id=f"{number}-{event.id}",
-            customer_id=f"g{apart * rng.randrange(min(size, ACTIVE))}",
-            occurred_at=event.occurred_at + LATER * (number + 1),
-            received_at=event.received_at + LATER * (number + 1),
-            data=structs.replace(event.data, order_id=f"{number}-{event.data.order_id}")
-            if hasattr(event.data, "order_id")
-            else event.data,
-        )
-        for event in events
-    ]
-
-
-def _cpu(server: psutil.Process) -> float:
-    """Seconds of processor time of the server and all that it has started, those that have ended too."""
-    seconds = sum(server.cpu_times()[:4])
-    for child in server.children():
-        with suppress(psutil.NoSuchProcess):
-            seconds += sum(child.cpu_times()[:2])
-    return seconds
+    moved = (later(event, number) for event in events)
+    return [structs.replace(event, customer_id=f"g{apart * rng.randrange(min(size, ACTIVE))}") for event in moved]

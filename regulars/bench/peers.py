@@ -18,6 +18,7 @@ from regulars.bench.as_received import SHOP
 from regulars.bench.counting import EVENTS, JOB_DEADLINE_S, Totals, check, make, measure_ours
 from regulars.bench.figures import Figure, rate
 from regulars.bench.peer_environments import PEERS, ROUNDS, Peer, provided, run
+from regulars.bench.segmentation_peer import measure_whole
 from regulars.bench.stage import Stage
 
 MESSAGES, KEYS = 100_000, 5_000
@@ -29,6 +30,9 @@ OURS = (
     "fsync at each; "
     "ceiling: the fastest peer that promises exactly once"
 )
+
+
+WHOLE = "segmentation with everything it does: profile, models, segments, facts with reasons; ceiling: the same"
 
 
 async def measure(stage: Stage) -> list[Figure]:
@@ -43,6 +47,8 @@ async def measure(stage: Stage) -> list[Figure]:
     best: defaultdict[str, float] = defaultdict(float)
     async with stage.database() as database:
         for number in range(ROUNDS):
+            whole = await measure_whole(database, kafka, wanted)
+            best["segmentation"] = max(best["segmentation"], len(messages) / whole)
             best["ours"] = max(best["ours"], len(messages) / await measure_ours(database, kafka, number, wanted))
             for peer in peers:
                 if number < peer.rounds:
@@ -53,6 +59,7 @@ async def measure(stage: Stage) -> list[Figure]:
     ceiling = best.get("quixstreams.exactly_once")
     return [
         rate("peers.ours", ours, "events/s", f"{job}; {OURS}; best of {ROUNDS}", ceiling),
+        rate("peers.segmentation", best["segmentation"], "events/s", f"{job}; {WHOLE}; best of {ROUNDS}", ceiling),
         *(
             rate(f"peers.{peer.name}", best[peer.name], "events/s", f"{job}; {peer.what}; best of {peer.rounds}")
             for peer in peers

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -15,8 +15,9 @@ from common.contracts.envelope import Data, Event
 from common.contracts.topics import TOPICS, Topic
 from common.db import outbox
 from common.db.engine import open_pool
-from common.house import GC_THRESHOLDS, build_house
+from common.house import GC_THRESHOLDS, Loop, build_house
 from common.ids import PARTITIONS
+from common.service import Service
 from common.settings import Settings
 from common.telemetry import metrics
 from regulars.bench.stage import Database
@@ -147,17 +148,30 @@ async def _counts(admin: asyncpg.Connection, service: str) -> dict[str, Counts]:
 
 async def run_road(settings: Settings, service: Name, events: int) -> list[Sample]:
     """The service as it runs in production, without its routes and relay, until it has decided so many events."""
+    async with OPENERS[service](build_house(settings)) as part:
+        return await _sampled(service, part.loops[0], part.ready, events)
+
+
+async def run_service(settings: Settings, service: Service[Any], events: int) -> list[Sample]:
+    """The same with a service of one's own."""
+    house = build_house(settings)
+    async with house.pool(service.name) as pool:
+        road = house.road(service, pool)
+        return await _sampled(service.name, road.run, road.ready, events)
+
+
+async def _sampled(name: str, loop: Loop, ready: Callable[[], str | None], events: int) -> list[Sample]:
     quiet()
-    async with OPENERS[service](build_house(settings)) as part, asyncio.timeout(DEADLINE_S):
-        begun = decided(service)
+    begun = decided(name)
+    async with asyncio.timeout(DEADLINE_S):
         samples = [now(0)]
         async with asyncio.TaskGroup() as tasks:
-            road = tasks.create_task(part.loops[0]())
+            road = tasks.create_task(loop())
             while samples[-1].events < events:
                 await asyncio.sleep(LOOK_EVERY_S)  # waits: for the road
                 if road.done():
-                    raise AssertionError(f"{service} stopped: {part.ready()}")
-                done = decided(service) - begun
+                    raise AssertionError(f"{name} stopped: {ready()}")
+                done = decided(name) - begun
                 if done > samples[-1].events:
                     samples.append(now(done))
             road.cancel()

@@ -17,7 +17,7 @@ from loyalty import app as loyalty
 from loyalty import presets as loyalty_presets
 from notifier import app as notifier
 from regulars.bench import figures, road_stage
-from regulars.bench.as_received import customers_of, message_requests, shop_events
+from regulars.bench.as_received import SHOP, customers_of, message_requests, shop_events
 from regulars.bench.figures import Figure
 from regulars.bench.road_bare import BareRoad
 from regulars.bench.road_work import Work, work_of
@@ -42,6 +42,14 @@ def services() -> tuple[Service[Any], ...]:
     )
 
 
+def besides(name: str) -> str:
+    """What a figure of segmentation must say: how much it is asked about each event."""
+    if name != "segmentation":
+        return ""
+    book = segmentation_presets.load(load_shops())[SHOP]
+    return f" with {len(book.models)} models and {len(book.segments)} segments live"
+
+
 async def measure(stage: Stage) -> list[Figure]:
     """All services on PostgreSQL, then on Kafka where there is one."""
     measured: list[Figure] = []
@@ -63,7 +71,7 @@ async def measure(stage: Stage) -> list[Figure]:
                 for bus, settings in buses.items():
                     ours, bare = await compare(admin, settings, service, events[topic])
                     of = f"{len(events[topic]):,} events of {customers_of(events[topic]):,} customers"
-                    what = f"{service.name} from {bus}, {of}; best of {ROUNDS}; {CEILING}"
+                    what = f"{service.name} from {bus}{besides(service.name)}, {of}; best of {ROUNDS}; {CEILING}"
                     found.append(figures.rate(f"roads.{service.name}.{bus}", ours, "events/s", what, bare))
                 measured = [*found, *measured]
         finally:

@@ -14,6 +14,7 @@ from common.shops import load_shops
 from journeys import app, presets
 from regulars.bench import timers_bare
 from regulars.bench.as_received import ORDER, SHOP, event
+from regulars.bench.bulk import without_indexes
 from regulars.bench.stage import Database
 
 ALL_DUE_WITHIN = timedelta(minutes=50)  # the next step of a reminder, 55 minutes later, is beyond it
@@ -37,16 +38,6 @@ LATERAL (SELECT CASE WHEN due THEN $9::timestamptz + (place / 2 * $10::bigint) *
     ELSE $9 + interval '60 days' + (place % 5184000) * interval '1 second' END AS wake_at) AS w
 """
 TIME_IN_SQL = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
-# What the migrations have put on the table, as they would say it again.
-CONSTRAINTS = """
-SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
-WHERE conrelid = 'journeys.states'::regclass AND contype IN ('p', 'u', 'x')
-"""
-INDEXES = """
-SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index
-WHERE indrelid = 'journeys.states'::regclass AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
-"""
-AFTERWARDS = ("VACUUM (ANALYZE) journeys.states", "CHECKPOINT")
 
 
 @dataclass(frozen=True)
@@ -72,18 +63,9 @@ async def grow(database: Database, plan: Plan, before: int, after: int) -> None:
     step = plan.step_us
     admin = await asyncpg.connect(database.dsn)
     try:
-        constraints, indexes = await admin.fetch(CONSTRAINTS), await admin.fetch(INDEXES)
-        for name, _ in constraints:
-            await admin.execute(f"ALTER TABLE journeys.states DROP CONSTRAINT {name}")
-        for name, _ in indexes:
-            await admin.execute(f"DROP INDEX {name}")
-        arguments = (body, since, due, WAIT, TIME_IN_SQL, before, after, sum(plan.turns), plan.opens, step)
-        await admin.execute(GROW, *arguments)
-        await admin.execute("SET maintenance_work_mem = '1GB'")
-        for name, definition in constraints:
-            await admin.execute(f"ALTER TABLE journeys.states ADD CONSTRAINT {name} {definition}")
-        for statement in (*(definition for _, definition in indexes), *AFTERWARDS):
-            await admin.execute(statement)
+        async with without_indexes(admin, "journeys.states"):
+            arguments = (body, since, due, WAIT, TIME_IN_SQL, before, after, sum(plan.turns), plan.opens, step)
+            await admin.execute(GROW, *arguments)
         assert await admin.fetchval("SELECT count(*) FROM journeys.states") == after
     finally:
         await admin.close()

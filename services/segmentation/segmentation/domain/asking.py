@@ -12,7 +12,6 @@ from typing import Any
 from common.contracts.envelope import Data
 from common.contracts.segmentation import SegmentEntered, SegmentLeft
 from segmentation.domain.evaluate import Answer, evaluate
-from segmentation.domain.lapse import lapse
 from segmentation.domain.model import Model
 from segmentation.domain.person import Person, person_of
 from segmentation.domain.rule import Segment
@@ -132,7 +131,7 @@ class Asking:
     # Segments
 
     def _ask_segments(self) -> None:
-        book, at = self._book, self._at
+        book, at, facts = self._book, self._at, self._person.facts
         if book.revision > self._profile.revision or (self._everything and book.revision == self._profile.revision):
             self._leave_archived()
         waiting = [*range(len(book.segments))] if self._everything else [*self._concerned()]
@@ -145,6 +144,9 @@ class Asking:
             last = number
             segment = book.segments[number]
             before = self.places.get(segment.segment)
+            gate = book.gates[number]
+            if before is None and gate is not None and facts.get(gate[0]) not in gate[1]:
+                continue  # out for as long as nothing happens, and so it was
             answer = evaluate(segment.rule, self._person, at, _Others(self))
             assert answer.until is None or answer.until > at, f"{segment.segment} changes by {answer.until}"
             after = Place(answer.holds, answer.until, segment.version) if answer.holds or answer.until else None
@@ -176,7 +178,7 @@ class Asking:
         for name, reason in self.touched.items():
             if name in segment.reads:
                 return reason
-        return self._because or lapse(segment.rule)
+        return self._because or self._book.lapses[segment.segment]
 
     def _leave_archived(self) -> None:
         for name, place in [*self.places.items()]:

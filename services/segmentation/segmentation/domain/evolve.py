@@ -112,10 +112,14 @@ def _of_order(profile: Profile, what: Any, when: datetime, currency: str) -> tup
             pass
     if order == before:
         return profile, NONE
-    touched = tuple(kind for kind, make in orders.MADE_OF.items() if make(order) or (before and make(before)))
+    after = orders.with_order(profile, order)
+    kinds = orders.MADE_OF.items()
+    if after.dropped == profile.dropped:  # else the oldest order is no longer known one by one
+        kinds = [(kind, make) for kind, make in kinds if [*make(order)] != ([*make(before)] if before else [])]
+    touched = tuple(kind for kind, _ in kinds)
     if isinstance(what, OrderPlaced | OrderUpdated):
         touched += CART_FACTS
-    return orders.with_order(profile, order), touched
+    return after, touched
 
 
 def _counted(amount: Money, currency: str) -> int:

@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from segmentation.domain.lapse import lapse
 from segmentation.domain.model import Model
-from segmentation.domain.rule import Bucket, Group, Rule, Segment
+from segmentation.domain.rule import Bucket, Fact, Group, Question, Rule, Segment
+
+Gate = tuple[str, tuple[Any, ...]]  # a fact and values of it
 
 
 class Rulebook(msgspec.Struct, frozen=True, dict=True):
@@ -53,6 +57,16 @@ class Rulebook(msgspec.Struct, frozen=True, dict=True):
         return tuple(number for number, each in enumerate(self.segments) if _draws(each.rule))
 
     @cached_property
+    def gates(self) -> tuple[Gate | None, ...]:
+        """Of each in `segments`, a fact that must be one of these for the rule to hold, where there is such a fact."""
+        return tuple(_gate(each.rule) for each in self.segments)
+
+    @cached_property
+    def lapses(self) -> Mapping[str, str]:
+        """What passed where time alone changed the answer of a segment."""
+        return {each.segment: lapse(each.rule) for each in self.segments}
+
+    @cached_property
     def heard(self) -> frozenset[str]:
         """Everything that any model or segment reads."""
         return frozenset(self.by_reads).union(*(model.reads for model in self.models))
@@ -66,6 +80,14 @@ class Rulebook(msgspec.Struct, frozen=True, dict=True):
     def edited_after(self, revision: int) -> tuple[Segment, ...]:
         """Those that a profile of that revision was never asked about as they are now."""
         return tuple(each for each in self.segments if each.revision > revision) if revision < self.revision else ()
+
+
+def _gate(rule: Rule) -> Gate | None:
+    if isinstance(rule, Group) and rule.kind == "all":
+        return next((gate for part in rule.parts if (gate := _gate(part)) is not None), None)
+    if isinstance(rule, Question) and isinstance(rule.about, Fact) and rule.op in ("eq", "in"):
+        return rule.about.name, rule.value if isinstance(rule.value, tuple) else (rule.value,)
+    return None
 
 
 def _draws(rule: Rule) -> bool:

@@ -10,6 +10,7 @@ from segmentation.domain.state import Kept, Profile, Value
 
 RFM = ("rfm.r", "rfm.f", "rfm.m", "rfm.group")
 CHURN_REASONS, CHURN_SCORE = "churn.reasons", "churn.score"
+TOLD_APART = ("rfm.", "churn.")  # how the names of facts begin that have an event of their own
 
 
 def moved(before: Profile | None, after: Profile, asked: Asking) -> Iterator[Data]:
@@ -29,7 +30,7 @@ def moved(before: Profile | None, after: Profile, asked: Asking) -> Iterator[Dat
 
 def modelled(before: Profile | None, asked: Asking) -> Iterator[Data]:
     """Scores that are others now, and a warning that began."""
-    if before is not None and before.answers == asked.answers:
+    if before is not None and not any(name.startswith(TOLD_APART) for name in asked.touched):
         return
     was, now = (_facts(answers) for answers in (before.answers if before is not None else {}, asked.answers))
     if any(was.get(name) != now.get(name) for name in RFM):

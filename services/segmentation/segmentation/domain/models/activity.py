@@ -3,7 +3,6 @@ interactions."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from itertools import islice
 
 from msgspec import Struct
 
@@ -51,8 +50,8 @@ def activity_score(preset: ActivityPreset) -> Model:
 
 def _times(person: Person, kinds: Iterable[str], at: datetime, part: Part) -> list[datetime]:
     """Of the newest, no more than count; newest first."""
-    found = newest_of(person, kinds, at, part.days * DAY)
-    return [record.at for _, record in islice(found, part.full)]
+    found = newest_of(person, kinds, at, part.days * DAY, part.full)
+    return [record.at for _, record in found[: part.full]]
 
 
 def _score(part: Part, times: Sequence[datetime]) -> tuple[int, datetime | None]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Context, Decimal
 from functools import lru_cache
+from math import log2
 
 from msgspec import Struct
 
@@ -85,7 +86,10 @@ def _value(worth: int, hours: int, half_life: int) -> int:
 
 def _loses(worth: int, step: int, half_life: int) -> int:
     """The first full hour after the newest purchase at which less than the step is left."""
-    low, high = 0, half_life * HALVINGS_MAX
+    guess = int(half_life * log2(worth / (step * WHOLE * CENT)))  # the curve without its rounding
+    low, high = max(0, guess - 1), guess + 2
+    if _value(worth, low, half_life) < step or _value(worth, high, half_life) >= step:
+        low, high = 0, half_life * HALVINGS_MAX
     while low < high:
         middle = (low + high) // 2
         if _value(worth, middle, half_life) < step:

@@ -43,7 +43,7 @@ def _intent(person: Person, at: datetime, preset: IntentPreset) -> tuple[str, da
     """The class, when it falls, and the points as far as they were counted: no further than it takes to be high."""
     window = preset.days * DAY
     points, wish, until = 0, "low", None
-    for kind, record in newest_of(person, preset.points, at, window):
+    for kind, record in newest_of(person, preset.points, at, window, preset.high):  # each is worth a point or more
         points += preset.points[kind]
         if points >= preset.high:
             return "high", record.at + window, points

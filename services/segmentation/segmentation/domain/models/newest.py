@@ -4,12 +4,11 @@ Where something takes so many records, the one that completes them says when it 
 window. So a class costs as many records as its threshold asks for, however many there are.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from heapq import merge
 
 from segmentation.domain.person import Person
-from segmentation.domain.records import NOTHING, Record
+from segmentation.domain.records import MAX_RECORDS, NOTHING, Record
 
 DAY = timedelta(days=1)
 
@@ -23,14 +22,21 @@ def newest(person: Person, kind: str, at: datetime, window: timedelta) -> Iterat
         yield record
 
 
-def newest_of(person: Person, kinds: Iterable[str], at: datetime, window: timedelta) -> Iterator[tuple[str, Record]]:
-    """The same of several kinds, each record with its kind."""
-    each = [_with_kind(kind, newest(person, kind, at, window)) for kind in kinds]
-    return merge(*each, key=lambda found: found[1].at, reverse=True)
+def newest_of(
+    person: Person, kinds: Iterable[str], at: datetime, window: timedelta, most: int = MAX_RECORDS
+) -> Sequence[tuple[str, Record]]:
+    """The same of several kinds, each record with its kind, but of each kind the newest `most` at the most."""
+    since = at - window
+    found: list[tuple[str, Record]] = []
+    for kind in kinds:
+        if records := person.series.get(kind, NOTHING).records:
+            found += [(kind, record) for record in records[-most:] if record.at > since]
+    found.sort(key=_at, reverse=True)
+    return found
 
 
-def _with_kind(kind: str, records: Iterator[Record]) -> Iterator[tuple[str, Record]]:
-    return ((kind, record) for record in records)
+def _at(found: tuple[str, Record]) -> datetime:
+    return found[1].at
 
 
 def ever(person: Person, *kinds: str) -> bool:
