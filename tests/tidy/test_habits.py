@@ -21,7 +21,7 @@ ASKS_THE_TIME = {
 LOOSE_TASKS = {"asyncio.create_task", "asyncio.ensure_future"}
 SLEEPS = {"asyncio.sleep", "time.sleep"}
 NAMES_THAT_SAY_NOTHING = {"base", "helper", "helpers", "manager", "misc", "util", "utils"}
-COMMON_MAX_LINES = 2_800  # of code: explaining a thing well must not cost room
+COMMON_MAX_LINES = 2_850  # of code: explaining a thing well must not cost room
 
 
 def test_only_the_clock_asks_the_time() -> None:

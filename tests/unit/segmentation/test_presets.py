@@ -30,7 +30,6 @@ def test_the_figures_of_the_presets() -> None:
         text = files("segmentation").joinpath(f"presets/{name}.yaml").read_text("utf-8")
         settings = parse(text, currency)
         assert isinstance(settings, Settings)
-        fans = Fans(2, timedelta(days=365)) if name == "default" else None
         assert (settings.currency, settings.lifecycle) == (currency, Rules(currency, 2, 3, *days, fans))
 
 

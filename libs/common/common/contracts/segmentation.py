@@ -30,8 +30,8 @@ class SegmentLeft(Data, frozen=True):
 
 
 class LifecycleChanged(Data, frozen=True):
-    """Lifecycle x activity changed; `activity` is None for prospects, `previous_*` is None for a new face. A fan is told
-    as loyal, and `fan` says so."""
+    """Lifecycle x activity changed; `activity` is None for prospects, `previous_*` is None for a new face. A fan is
+    told as loyal, and `fan` says so."""
 
     TYPE: ClassVar[str] = "lifecycle.changed"
     lifecycle: ToldLifecycle
