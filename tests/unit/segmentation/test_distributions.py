@@ -6,7 +6,13 @@ from segmentation.distributions import MOST_VALUES, SpreadOut, spread
 
 
 def test_values_are_counted_those_most_frequent_first() -> None:
-    people: list[dict[str, Any]] = [{"grade": "low"}, {"grade": "high", "other": 1}, {"grade": "low"}, {"grade": None}, {}]
+    people: list[dict[str, Any]] = [
+        {"grade": "low"},
+        {"grade": "high", "other": 1},
+        {"grade": "low"},
+        {"grade": None},
+        {},
+    ]
     found = spread(people, ["grade", "stage"])
     assert found == {"grade": SpreadOut(known=3, values={"low": 2, "high": 1}), "stage": SpreadOut(known=0, values={})}
     assert list(found["grade"].values or {}) == ["low", "high"]
