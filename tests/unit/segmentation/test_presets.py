@@ -8,6 +8,7 @@ import pytest
 from common.contracts.envelope import Rejection
 from common.presets import BadPresets
 from common.shops import Shop
+from segmentation.domain.lifecycle import Fans
 from segmentation.domain.models.every import Settings
 from segmentation.domain.models.lifecycle import Rules
 from segmentation.domain.rulebook import Rulebook
@@ -25,11 +26,11 @@ def shop(shop_id: str, preset: str, currency: str = "CNY") -> Shop:
 
 def test_the_figures_of_the_presets() -> None:
     days = (timedelta(days=15), timedelta(days=60), timedelta(days=180))
-    for name, currency in (("default", "CNY"), ("olist", "BRL")):
+    for name, currency, fans in (("default", "CNY", Fans(2, timedelta(days=365))), ("olist", "BRL", None)):
         text = files("segmentation").joinpath(f"presets/{name}.yaml").read_text("utf-8")
         settings = parse(text, currency)
         assert isinstance(settings, Settings)
-        assert settings.lifecycle == Rules(currency, 2, 3, *days)
+        assert settings.lifecycle == Rules(currency, 2, 3, *days, fans)
 
 
 def test_a_rulebook_for_each_shop() -> None:

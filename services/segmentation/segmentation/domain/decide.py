@@ -63,15 +63,28 @@ def _decide(before: Profile | None, known: Profile, occasion: Occasion, book: Ru
             # In no segment until now, so its place is told like a new face's.
             fresh = replace(known, closed=False, answers={}, places={}, revision=NOT_ASKED)
             return _ask(None, fresh, (), occasion, book, f"split from {out_of}", everything=True)
-        case SegmentRecheck() | Timer():
-            profile: Profile = known
-            touched: Touched = ()
-        case CustomerErased():
-            profile, touched = replace(_NOBODY, erased_at=occasion.at, resting=True), ()
-        case StateMoved():
-            profile, touched = _merged(known, what, occasion)
         case _:
-            profile, touched = evolve(known, occasion, book.currency)
+            profile, touched = _after(known, occasion, book)
+            return _concerned(before, known, profile, touched, occasion, book)
+
+
+def _after(known: Profile, occasion: Occasion, book: Rulebook) -> tuple[Profile, Touched]:
+    """The profile after what happened, and what of it became another."""
+    match occasion.what:
+        case SegmentRecheck() | Timer():
+            return known, ()
+        case CustomerErased():
+            return replace(_NOBODY, erased_at=occasion.at, resting=True), ()
+        case StateMoved() as what:
+            return _merged(known, what, occasion)
+        case _:
+            return evolve(known, occasion, book.currency)
+
+
+def _concerned(
+    before: Profile | None, known: Profile, profile: Profile, touched: Touched, occasion: Occasion, book: Rulebook
+) -> Decision[Profile]:
+    """Asks everything of a new face and by new presets, else what this concerns; most of the time that is nobody."""
     everything = not profile.resting and (profile.edition != book.edition or profile.revision == NOT_ASKED)
     if before is None:
         return _ask(None, profile, touched, occasion, book, FIRST_SEEN, everything=everything or profile.resting)
