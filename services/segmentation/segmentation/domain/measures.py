@@ -7,6 +7,7 @@ from the first loss on, and so forth; `course` tells them all, each with the ins
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from segmentation.domain.person import Person
@@ -70,10 +71,10 @@ def course(
         case "distinct":
             return _falling(found, window, at, person, _distinct(found, about.field))
         case "first":
-            firsts: Iterator[datetime | None] = iter([*(record.at for record in found), None])
-            if before is not None:
-                firsts = iter([min([before.first_at, *(record.at for record in found[:1])])])
-            return _falling(found, window, at, person, firsts)
+            if before is None:
+                return _falling(found, window, at, person, chain((record.at for record in found), (None,)))
+            first = min([before.first_at, *(record.at for record in found[:1])])
+            return _falling(found, window, at, person, iter((first,)))
         case "last":
             last = found[-1].at if found else None
             if before is not None:
