@@ -70,9 +70,7 @@ async def test_published_once_a_day_as_soon_as_there_are_enough(pool: asyncpg.Po
     await publication.step()
     later = await last(pool)
     assert later is not None
-    assert (later.due_at, later.customers, later.revision) == (DUE + 3 * DAY, 50, 2), (
-        "of three that were missed, one"
-    )
+    assert (later.due_at, later.customers, later.revision) == (DUE + 3 * DAY, 50, 2), "of three that were missed, one"
     assert await jobs(pool) == [(1, "rfm scale"), (2, "rfm scale")]
 
 

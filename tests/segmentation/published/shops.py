@@ -11,12 +11,11 @@ from common.contracts.envelope import Data, Event
 from common.ids import derived_id
 from regulars.history import olist
 from tests.segmentation.published.files import file_of
-from tests.segmentation.published.lived import HEARD, mapped
+from tests.segmentation.published.lived import HEARD, WHOLE, mapped
 from tests.segmentation.published.recompute import FILES, READ, Bounds
 
 SHOP = "s"
-OLIST_ORDERS = 3_000
-WHOLE = "REGULARS_WHOLE_FILES"  # set: every line is read by our mapping, and nothing is summed before
+OLIST_ORDERS = 500
 # A row per invoice instead of one per line of it: our mappings read half a million lines in a quarter of a minute.
 INVOICES = f"""COPY (
     SELECT InvoiceNo, 'all' AS StockCode, '' AS Description, 1 AS Quantity, min(InvoiceDate) AS InvoiceDate,
@@ -58,7 +57,11 @@ def _taobao(_: Path) -> list[Event[Data]]:
 
 def _olist(_: Path) -> list[Event[Data]]:
     folder = file_of("olist", "olist_orders_dataset.csv").parent
-    return [event for event in olist.read(folder, orders=OLIST_ORDERS) if event.type in HEARD]
+    return [
+        event
+        for event in olist.read(folder, orders=None if os.environ.get(WHOLE) else OLIST_ORDERS)
+        if event.type in HEARD
+    ]
 
 
 def _less(name: str, query: str, tmp: Path) -> Path:
