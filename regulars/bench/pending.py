@@ -36,14 +36,16 @@ FROM (SELECT place * {SPREAD} % $1::bigint AS n FROM generate_series(0, $1::bigi
 JOIN played ON step = n / {BESIDE}
 """
 # What the service writes besides of the first customer of a chunk, by the chunk's number, and then of all of it.
-WRITTEN = "CREATE TEMP TABLE written AS SELECT * FROM segmentation.memberships"
-MEMBERSHIPS = """
-INSERT INTO segmentation.memberships ({columns})
-SELECT {values} FROM generate_series(0, $1::bigint - 1) AS n JOIN written ON customer_id = (n / $2::bigint)::text
+OWN_TABLES = """
+SELECT table_name::text, array_agg(column_name::text ORDER BY ordinal_position) FROM information_schema.columns
+JOIN information_schema.tables USING (table_schema, table_name)
+WHERE table_schema = 'segmentation' AND table_type = 'BASE TABLE' AND table_name <> 'states'
+GROUP BY 1 HAVING 'customer_id' = ANY(array_agg(column_name::text))
 """
-COLUMNS = """
-SELECT column_name::text FROM information_schema.columns
-WHERE table_schema = 'segmentation' AND table_name = 'memberships' ORDER BY ordinal_position
+WRITTEN = "CREATE TEMP TABLE written AS SELECT * FROM {table}; TRUNCATE {table}"
+COPIES = """
+INSERT INTO {table} ({columns})
+SELECT {values} FROM generate_series(0, $1::bigint - 1) AS n JOIN written ON customer_id = (n / $2::bigint)::text
 """
 
 
@@ -90,11 +92,13 @@ async def load(database: Database, plan: Plan) -> None:
         first = [structs.replace(lived.customer(dues[0]), customer_id=str(n)) for n, dues in enumerate(chunks)]
         async with open_pool(database.settings, "segmentation") as pool, pool.acquire() as connection:
             await project(connection, first)
-        await admin.execute(f"{WRITTEN}; TRUNCATE segmentation.memberships")
-        columns = [name for (name,) in await admin.fetch(COLUMNS)]
-        values = ", ".join(NAME if name == "customer_id" else name for name in columns)
-        async with without_indexes(admin, "segmentation.memberships"):
-            statement = MEMBERSHIPS.format(columns=", ".join(columns), values=values)
-            await admin.execute(statement, plan.customers, CHUNK * BESIDE)
+        for name, columns in await admin.fetch(OWN_TABLES):
+            table = f"segmentation.{name}"
+            values = ", ".join(NAME if column == "customer_id" else column for column in columns)
+            await admin.execute(WRITTEN.format(table=table))
+            async with without_indexes(admin, table):
+                copies = COPIES.format(table=table, columns=", ".join(columns), values=values)
+                await admin.execute(copies, plan.customers, CHUNK * BESIDE)
+            await admin.execute("DROP TABLE written")
     finally:
         await admin.close()
