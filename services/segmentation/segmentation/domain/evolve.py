@@ -113,7 +113,7 @@ def _of_order(profile: Profile, what: Any, when: datetime, currency: str) -> tup
     if order == before:
         return profile, NONE
     after = orders.with_order(profile, order)
-    kinds = orders.MADE_OF.items()
+    kinds = [*orders.MADE_OF.items()]
     if after.dropped == profile.dropped:  # else the oldest order is no longer known one by one
         kinds = [(kind, make) for kind, make in kinds if [*make(order)] != ([*make(before)] if before else [])]
     touched = tuple(kind for kind, _ in kinds)
