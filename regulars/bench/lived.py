@@ -7,7 +7,7 @@ moved.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
@@ -17,9 +17,9 @@ from common.contracts.envelope import Data
 from common.contracts.segmentation import LifecycleChanged
 from common.decision import AN_INSTANT, Aggregate
 from common.service import Saved
-from common.shops import load_shops
 from regulars.bench.as_received import ORDER, SHOP, event
-from segmentation import app, presets
+from segmentation import app
+from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.state import Profile
 
 MAX_WAKES = 1_000  # until the change
@@ -41,8 +41,8 @@ TIME = re.compile(r'"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?)Z"')
 class Lived:
     """Histories, each told by when its change comes."""
 
-    def __init__(self) -> None:
-        self.service = app.service(presets.load(load_shops()))
+    def __init__(self, rulebooks: Mapping[str, Rulebook]) -> None:
+        self.service = app.service(rulebooks)
         self._codec: Codec[Profile] = Codec(self.service)
 
     def customer(self, due: datetime) -> Saved[Profile]:

@@ -3,19 +3,27 @@
 Turn by turn the changes are the road's, and the bare script's, in a partition of its own that no consumer holds.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
 from msgspec import structs
 
+from common.clock import FrozenClock
 from common.db.engine import open_pool
 from common.ids import PARTITIONS
+from common.service import Saved
+from common.shops import load_shops
 from regulars.bench import timers_bare
 from regulars.bench.as_received import SHOP
 from regulars.bench.bulk import without_indexes
 from regulars.bench.lived import Lived
 from regulars.bench.stage import Database
+from segmentation import presets
+from segmentation.domain.state import Profile
+from segmentation.own.rulebooks import Rulebooks
+from segmentation.rfm_publication import Publication, scaled
 from segmentation.store import project
 
 ANY_DAY = datetime(2030, 1, 2, 10, tzinfo=UTC)  # in no shop near midnight
@@ -35,13 +43,10 @@ SELECT '{SHOP}', {NAME}, CASE WHEN step / $2::bigint % 2 = 1 THEN {timers_bare.P
 FROM (SELECT place * {SPREAD} % $1::bigint AS n FROM generate_series(0, $1::bigint - 1) AS place) AS customers
 JOIN played ON step = n / {BESIDE}
 """
+NOBODY_IS_BEHIND = "DELETE FROM backfills"
+BUYERS = "segmentation.purchasers"
+COLUMNS = "SELECT attname::text FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped"
 # What the service writes besides of the first customer of a chunk, by the chunk's number, and then of all of it.
-OWN_TABLES = """
-SELECT table_name::text, array_agg(column_name::text ORDER BY ordinal_position) FROM information_schema.columns
-JOIN information_schema.tables USING (table_schema, table_name)
-WHERE table_schema = 'segmentation' AND table_type = 'BASE TABLE' AND table_name <> 'states'
-GROUP BY 1 HAVING 'customer_id' = ANY(array_agg(column_name::text))
-"""
 WRITTEN = "CREATE TEMP TABLE written AS SELECT * FROM {table}; TRUNCATE {table}"
 COPIES = """
 INSERT INTO {table} ({columns})
@@ -77,11 +82,26 @@ class Plan:
 
 
 async def load(database: Database, plan: Plan) -> None:
-    """Into empty tables."""
-    lived = Lived()
+    """Into empty tables. Everybody has been asked by the presets and by a scale of RFM, as on any day: no back-fill is
+    under way."""
     chunks = [plan.dues[start : start + CHUNK] for start in range(0, len(plan.dues), CHUNK)]
     admin = await asyncpg.connect(database.dsn)
     try:
+        async with open_pool(database.settings, "segmentation") as pool:
+            books = presets.load(load_shops())
+            rulebooks = Rulebooks(pool, books, scaled)
+            await rulebooks.load(plan.opens)
+            async with pool.acquire() as connection:
+                await project(connection, _first(Lived(rulebooks), chunks))
+            await _copy(admin, plan, BUYERS)  # of whom the scale is made
+            await Publication(pool, books, FrozenClock(plan.opens)).step()
+            await rulebooks.refresh()
+            lived = Lived(rulebooks)
+            async with pool.acquire() as connection:
+                await connection.execute("TRUNCATE memberships")
+                await project(connection, _first(lived, chunks))
+                await connection.execute(NOBODY_IS_BEHIND)
+            await _copy(admin, plan, "segmentation.memberships")
         await admin.execute(PLAYED)
         for number, dues in enumerate(chunks):
             rows = enumerate(lived.profiles(dues), number * CHUNK)
@@ -89,16 +109,20 @@ async def load(database: Database, plan: Plan) -> None:
         async with without_indexes(admin, "segmentation.states"):
             await admin.execute(STATES, plan.customers, plan.turn_steps, plan.opens, STEP)
         assert await admin.fetchval("SELECT count(*) FROM segmentation.states") == plan.customers
-        first = [structs.replace(lived.customer(dues[0]), customer_id=str(n)) for n, dues in enumerate(chunks)]
-        async with open_pool(database.settings, "segmentation") as pool, pool.acquire() as connection:
-            await project(connection, first)
-        for name, columns in await admin.fetch(OWN_TABLES):
-            table = f"segmentation.{name}"
-            values = ", ".join(NAME if column == "customer_id" else column for column in columns)
-            await admin.execute(WRITTEN.format(table=table))
-            async with without_indexes(admin, table):
-                copies = COPIES.format(table=table, columns=", ".join(columns), values=values)
-                await admin.execute(copies, plan.customers, CHUNK * BESIDE)
-            await admin.execute("DROP TABLE written")
     finally:
         await admin.close()
+
+
+def _first(lived: Lived, chunks: Sequence[Sequence[datetime]]) -> list[Saved[Profile]]:
+    """Of each chunk, called by its number."""
+    return [structs.replace(lived.customer(dues[0]), customer_id=str(number)) for number, dues in enumerate(chunks)]
+
+
+async def _copy(admin: asyncpg.Connection, plan: Plan, table: str) -> None:
+    """What the first of each chunk has there, all of it get."""
+    await admin.execute(f"DROP TABLE IF EXISTS written; {WRITTEN.format(table=table)}")
+    columns = [name for (name,) in await admin.fetch(COLUMNS, table)]
+    values = ", ".join(NAME if name == "customer_id" else name for name in columns)
+    async with without_indexes(admin, table):
+        copies = COPIES.format(table=table, columns=", ".join(columns), values=values)
+        await admin.execute(copies, plan.customers, CHUNK * BESIDE)

@@ -6,10 +6,12 @@ from itertools import pairwise
 import pytest
 
 from common.batch import Codec
+from common.shops import load_shops
 from regulars.bench import on_time
 from regulars.bench.lived import TIME, Lived
 from regulars.bench.pending import BESIDE, Plan
 from regulars.bench.stage import stage
+from segmentation import presets
 
 NOON = datetime(2030, 1, 1, 4, tzinfo=UTC)  # in the demo's shop
 MIDNIGHT = datetime(2030, 1, 1, 16, tzinfo=UTC)
@@ -17,7 +19,7 @@ MIDNIGHT = datetime(2030, 1, 1, 16, tzinfo=UTC)
 
 @pytest.mark.parametrize("start", [NOON, MIDNIGHT - timedelta(seconds=7)])
 def test_a_profile_is_moved_to_where_it_would_have_been_played(start: datetime) -> None:
-    lived = Lived()
+    lived = Lived(presets.load(load_shops()))
     dues = [start + timedelta(seconds=3.5) * n for n in range(5)]
     decoder = Codec(lived.service).stored
     moved = [decoder.decode(text) for text in lived.profiles(dues)]
