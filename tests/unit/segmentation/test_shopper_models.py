@@ -10,7 +10,7 @@ import pytest
 
 from segmentation.domain.model import Model, Modelled
 from segmentation.domain.models.churn import warns
-from segmentation.domain.models.frequency import WHOLE, left
+from segmentation.domain.models.frequency import WHOLE, curve_of, left
 from segmentation.domain.person import Person
 from segmentation.domain.records import Record, Series, remember
 from tests.laws.test_shopper_models import models
@@ -107,7 +107,8 @@ def test_older_purchases_add_what_is_left_of_them() -> None:
 
 
 def test_what_is_left_is_whole_numbers_that_never_rise() -> None:
-    curve = [left(hours, 2_160) for hours in range(5_000)]
+    of_half_life = curve_of(2_160)
+    curve = [left(hours, of_half_life) for hours in range(5_000)]
     assert all(later < earlier for earlier, later in pairwise(curve))
     assert (curve[0], curve[2_160], curve[4_320]) == (WHOLE, WHOLE // 2, WHOLE // 4)
     assert curve[1] == 1152551589754647901  # 2 ** 60 * 2 ** (-1 / 2160), rounded down
