@@ -25,7 +25,7 @@ SECONDS_PER_HOUR = 3_600
 WHOLE_BITS = 60
 WHOLE = 1 << WHOLE_BITS  # what is left of a purchase at age 0
 CENT = 100  # weights are hundredths
-# Far finer than WHOLE, so that an hour's loss multiplied up to the longest half-life is rounded down to the same number.
+# Far finer than WHOLE, so that an hour's loss multiplied up to the longest half-life is rounded to the same number.
 FINE_BITS = 200
 FINE = Context(prec=80)  # more digits than FINE_BITS are
 
