@@ -55,7 +55,7 @@ def test_a_carter_is_known_by_what_it_carts_most_how_often_and_how_lately() -> N
     assert told.facts["carter.recency"] == "long_standing"
     assert told.until == day(90)  # two are no longer mid; the newer one is tea still
     told = answer("carters", day(92), cart__item_added=cart)
-    assert told == Modelled({})
+    assert told == Modelled({}, None, "put nothing in a cart within 90 days")
 
 
 def test_of_as_many_the_category_carted_last_is_told() -> None:
@@ -85,7 +85,8 @@ def test_spending_power_is_by_the_average_order(amount: int, power: str) -> None
 
 def test_who_never_did_anything_has_no_classes() -> None:
     for name in MODELS:
-        assert answer(name, day(0)) == Modelled({})
+        told = answer(name, day(0))
+        assert (told.facts, told.until) == ({}, None)
 
 
 def test_a_purchase_is_worth_half_after_a_half_life() -> None:
@@ -219,3 +220,9 @@ def test_categories_are_liked_by_points() -> None:
     assert told.until == day(365)
     told = answer("preferences", day(6), **(done | {"cart__item_added": carted((1, "soap"), (5, "mugs"), (6, "soap"))}))
     assert told.facts == {"preferences.categories": ("mugs", "soap", "tea")}
+
+
+def test_purchases_ahead_of_now_are_worth_what_they_will_be() -> None:
+    """What a merge brought may be."""
+    told = answer("weighted_frequency", day(3), purchase=bought(0, 5))
+    assert told == answer("weighted_frequency", day(5), purchase=bought(0, 5))
