@@ -62,14 +62,6 @@ class ChurnPreset(Struct, frozen=True):
     keep_days: int
 
 
-class _Outlook(Struct, frozen=True):
-    """What is to be expected after a purchase: when silence counts how much, besides what has fallen already."""
-
-    silent: tuple[tuple[datetime, int], ...]
-    fallen: tuple[tuple[str, int], ...]
-    warned_at: datetime
-
-
 class _Warning(Struct, frozen=True):
     """The latest, its outcome, and from when on nothing is part of it any more."""
 
@@ -86,20 +78,21 @@ def churn(preset: ChurnPreset) -> Model:
         if len(bought) < preset.purchases:
             return Modelled({})
         told = _Told(bought, preset)
-        outlook = told.outlook(len(told.bought), told.usual(len(told.bought)))
-        silence = max([points for since, points in outlook.silent if since <= at], default=0)
-        counted = ([(SILENCE, silence)] if silence else []) + list(outlook.fallen)
-        facts: dict[str, Any] = {"churn.score": sum(points for _, points in counted)}
+        usual, fallen = told.usual(told.count), told.fallen(told.count)
+        silent = [(bought[-1].at + usual * one.percent // PER_CENT, one.points) for one in preset.silence]
+        silence = max([points for since, points in silent if since <= at], default=0)
+        counted = [(SILENCE, silence), *fallen] if silence else fallen
+        facts: dict[str, Any] = {"churn.score": sum([points for _, points in counted])}
         if counted:
-            facts["churn.reasons"] = tuple(name for name, _ in counted)
-        changes = [since for since, _ in outlook.silent if since > at]
-        if (warning := told.latest(outlook, at)) is not None:
+            facts["churn.reasons"] = tuple([name for name, _ in counted])
+        changes = [since for since, _ in silent if since > at]
+        if (warning := told.latest(told.warned_at(told.count, usual, fallen), at)) is not None:
             facts["churn.warned_at"], facts["churn.outcome"] = warning.at.isoformat(), warning.outcome
             if offers := _offers(person, warning):
                 facts["churn.offers"] = offers
             if warning.outcome == PENDING:
                 changes.append(warning.over_at)
-        return Modelled(facts, min(changes, default=None), ", ".join(f"{name} {points}" for name, points in counted))
+        return Modelled(facts, min(changes, default=None), ", ".join([f"{name} {points}" for name, points in counted]))
 
     return Model("churn", frozenset({BOUGHT, SENT}), FIELDS, answer)
 
@@ -110,49 +103,52 @@ def warns(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 
 
 class _Told:
-    """The purchases that an outlook or a warning may be made of, and the gaps between them. A `count` of them is that
+    """The purchases that a rhythm or a warning may be made of. Whatever is asked after a `count` of purchases, is asked
     of the oldest ones."""
 
     def __init__(self, bought: Sequence[Record], preset: ChurnPreset) -> None:
-        self.bought = bought[-LOOKED_BACK - preset.gaps - 1 :]
-        self._preset = preset
-        self._gaps = [later.at - earlier.at for earlier, later in pairwise(self.bought)]
-        older = len(bought) - len(self.bought)
-        self._counts = range(len(self.bought) - 1, max(preset.purchases, len(bought) - LOOKED_BACK) - older - 1, -1)
+        known = bought[-LOOKED_BACK - preset.gaps - 1 :]
+        self._preset, self._least, self.count = preset, preset.least_gap_days * DAY, len(known)
+        self._times = [one.at for one in known]
+        self._gaps = [later - earlier for earlier, later in pairwise(self._times)]
+        self._amounts: list[int] = [one.about["amount"] for one in known]
+        self._first = max(preset.purchases, len(bought) - LOOKED_BACK) - len(bought) + len(known)
 
     def usual(self, count: int) -> timedelta:
         """The usual gap."""
-        return max(_median(self._newest_gaps(count)), self._preset.least_gap_days * DAY)
+        return max(_median(self._newest_gaps(count)), self._least)
 
-    def outlook(self, count: int, usual: timedelta) -> _Outlook:
-        """After the last of so many purchases."""
-        preset, gaps = self._preset, self._newest_gaps(count)
-        bought = self.bought[max(0, count - preset.gaps - 1) : count]
-        silent = tuple([(bought[-1].at + usual * one.percent // PER_CENT, one.points) for one in preset.silence])
-        fallen = []
-        if _further_apart(gaps, preset.frequency):
+    def fallen(self, count: int) -> list[tuple[str, int]]:
+        """What besides silence counts, and for how many points."""
+        fallen, preset = [], self._preset
+        if _further_apart(self._newest_gaps(count), preset.frequency):
             fallen.append((FREQUENCY, preset.frequency.points))
-        if _smaller([one.about["amount"] for one in bought], preset.spend):
+        if _smaller(self._amounts[max(0, count - preset.gaps - 1) : count], preset.spend):
             fallen.append((SPEND, preset.spend.points))
-        missing = preset.warn_at - sum([points for _, points in fallen])
-        # The preset sees to it that there is one.
-        return _Outlook(silent, tuple(fallen), next(since for since, points in silent if points >= missing))
+        return fallen
 
-    def latest(self, outlook: _Outlook, at: datetime) -> _Warning | None:
+    def warned_at(self, count: int, usual: timedelta, fallen: Sequence[tuple[str, int]]) -> datetime:
+        """When silence suffices for a warning; the preset sees to it that it does some time."""
+        missing = self._preset.warn_at - sum([points for _, points in fallen])
+        percent = next(one.percent for one in self._preset.silence if one.points >= missing)
+        return self._times[count - 1] + usual * percent // PER_CENT
+
+    def latest(self, warned_at: datetime, at: datetime) -> _Warning | None:
         """The latest warning: of the silence now, or of one before that a purchase ended."""
         keep = self._preset.keep_days * DAY
-        if (warned_at := outlook.warned_at) <= at:
+        if warned_at <= at:
             lost_at = warned_at + keep
             return _Warning(warned_at, LOST if lost_at <= at else PENDING, lost_at)
         soonest = self._preset.silence[0].percent
-        for count in self._counts:
-            silence = self._gaps[count - 1]
-            if silence * PER_CENT <= self._preset.least_gap_days * DAY * soonest:
+        least = self._least * soonest
+        for count in range(self.count - 1, self._first - 1, -1):
+            silence = self._gaps[count - 1] * PER_CENT
+            if silence <= least:
                 continue  # too short to be warned of, whatever is usual
             usual = self.usual(count)
-            if silence * PER_CENT <= usual * soonest:
+            if silence <= usual * soonest:
                 continue  # too short, whatever fell
-            warned_at, again_at = self.outlook(count, usual).warned_at, self.bought[count].at
+            warned_at, again_at = self.warned_at(count, usual, self.fallen(count)), self._times[count]
             if warned_at < again_at:
                 lost_at = warned_at + keep
                 return _Warning(warned_at, KEPT if again_at < lost_at else LOST, min(again_at, lost_at))
