@@ -1,7 +1,6 @@
 """What a customer likes: the categories bought and carted. Of attributes (a size, a colour) events tell nothing;
 what a shop tells of them are facts of their own, `attributes.<name>`."""
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -9,7 +8,6 @@ from msgspec import Struct
 from segmentation.domain.model import Model, Modelled
 from segmentation.domain.models.newest import DAY, newest_of
 from segmentation.domain.person import Person
-from segmentation.domain.records import About
 
 BOUGHT, CARTED = "purchase", "cart.item_added"
 FIELD = "preferences.categories"
@@ -26,12 +24,6 @@ class PreferencePreset(Struct, frozen=True):
     most: int
 
 
-def _categories(about: About) -> Sequence[str]:
-    """Of a purchase those of its items, each once; of what was put in a cart its own."""
-    category = about.get("category")
-    return (category,) if category else about.get("categories") or ()
-
-
 def preferences(preset: PreferencePreset) -> Model:
     """The model of a shop."""
     window = preset.days * DAY
@@ -41,8 +33,9 @@ def preferences(preset: PreferencePreset) -> Model:
         gathered: dict[str, int] = {}
         ends: dict[str, datetime] = {}  # of those liked: when the record that completes the points is out of the window
         for when, each, record in newest_of(person, points, at, window):
-            for category in _categories(record.about):
-                if category not in ends:
+            about = record.about  # of a purchase, each category once; of what was put in a cart, its own
+            for category in about.get("categories") or (about.get("category"),):
+                if category and category not in ends:
                     gathered[category] = so_far = gathered.get(category, 0) + each
                     if so_far >= preset.least:
                         ends[category] = when + window
