@@ -14,7 +14,8 @@ from common.ids import derived_id
 from common.shops import Shop
 from segmentation.domain.models.every import Settings, models
 from segmentation.domain.rulebook import Rulebook
-from segmentation.purchase_presets import CURRENCY, PurchaseSections
+from segmentation.purchase_presets import PurchaseSections
+from segmentation.sections import CURRENCY
 from segmentation.segment_presets import segments
 from segmentation.shopper_presets import ShopperSections
 

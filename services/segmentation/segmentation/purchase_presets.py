@@ -1,11 +1,10 @@
 """The sections of a preset that the models of purchases are made of. A section left out leaves its model out."""
 
-from collections.abc import Mapping
 from datetime import time, timedelta
-from itertools import pairwise, product
-from typing import Annotated, TypeVar
+from itertools import product
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from segmentation.domain.lifecycle import Fans, Rules
 from segmentation.domain.models.every import Settings
@@ -14,55 +13,31 @@ from segmentation.domain.models.rfm import SCORES, Named, Plan, groups_of
 from segmentation.domain.models.rfm_fixed import FixedBounds
 from segmentation.domain.models.stage import Stages
 from segmentation.domain.models.value_grade import Grades
+from segmentation.sections import (
+    MAX_CATEGORIES,
+    AverageOrder,
+    Days,
+    Minor,
+    Section,
+    holds_for_the_shop,
+    must_rise,
+    of_currency,
+    rising,
+)
 
 MAX_PURCHASES = 1_000
-MAX_DAYS = 3_650
 MAX_INTERACTIONS = 100
 MAX_CYCLES = 100
-MAX_CATEGORIES = 1_000
 MAX_BOUNDS = 9
 MAX_GROUPS = 25  # as many as there are cells of recency and frequency
 MAX_TIMES = 24  # of publication, a day
 MIN_CUSTOMERS = 5  # of whom each is a fifth
 MAX_CUSTOMERS = 1_000_000
-MAX_MINOR = 10**12
-OTHER = "other"  # the bounds of every currency that has none of its own
-CURRENCY = "currency"  # the shop's, in the context of the validation
 
-Days = Annotated[int, Field(ge=1, le=MAX_DAYS)]
 Purchases = Annotated[int, Field(ge=1, le=MAX_PURCHASES)]
-Minor = Annotated[int, Field(ge=1, le=MAX_MINOR)]
 Score = Annotated[int, Field(ge=SCORES[0], le=SCORES[-1])]
 GroupName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 TimeOfDay = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]  # in quotes: YAML takes 03:00 for a number
-
-V = TypeVar("V")
-
-
-class Section(BaseModel):
-    """A part of a preset: no field more, none of another type."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-def of_currency(bounds: Mapping[str, V], currency: str) -> V:
-    """The bounds that hold for a shop with that currency; there are some."""
-    return bounds[currency] if currency in bounds else bounds[OTHER]
-
-
-def holds_for_the_shop(bounds: dict[str, V], info: ValidationInfo) -> dict[str, V]:
-    """The bounds, if there are any for the shop's currency."""
-    currency = info.context[CURRENCY] if info.context else OTHER
-    if currency not in bounds and OTHER not in bounds:
-        raise ValueError(f"has no bounds for {currency}, the shop's currency, nor for {OTHER!r}")
-    return bounds
-
-
-def _rising(values: list[int]) -> list[int]:
-    for one, other in pairwise(values):
-        if one >= other:
-            raise ValueError(f"must rise from each to the next ({one}, {other})")
-    return values
 
 
 class _Fan(Section):
@@ -96,25 +71,14 @@ class _Activity(Section):
         return self
 
 
-class _Order(Section):
-    mid_from: Minor
-    high_above: Minor
-
-    @model_validator(mode="after")
-    def _rises(self) -> "_Order":
-        if self.high_above < self.mid_from:
-            raise ValueError(f"high_above ({self.high_above}) must not be below mid_from ({self.mid_from})")
-        return self
-
-
 class RfmFixed(Section):
     """Bounds of recency in days, of frequency in purchases, of money by the average order."""
 
     days: list[Days] = Field(min_length=1, max_length=MAX_BOUNDS)
     purchases: list[Purchases] = Field(min_length=1, max_length=MAX_BOUNDS)
-    average_order: dict[str, _Order]
+    average_order: dict[str, AverageOrder]
 
-    _rise = field_validator("days", "purchases")(_rising)
+    _rise = field_validator("days", "purchases")(rising)
     _currency = field_validator("average_order")(holds_for_the_shop)
 
     def bounds(self, currency: str) -> FixedBounds:
@@ -162,8 +126,7 @@ class _Spent(Section):
 
     @model_validator(mode="after")
     def _rises(self) -> "_Spent":
-        if not self.mid_from < self.high_from:
-            raise ValueError(f"high_from ({self.high_from}) must be above mid_from ({self.mid_from})")
+        must_rise(("mid_from", self.mid_from), ("high_from", self.high_from))
         return self
 
 

@@ -1,7 +1,7 @@
 """The sections of a preset that the models of shoppers are made of. A section left out leaves its model out."""
 
 from itertools import pairwise
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 import msgspec
 from pydantic import Field, field_validator, model_validator
@@ -9,7 +9,17 @@ from pydantic import Field, field_validator, model_validator
 from segmentation.domain.models.churn import BEFORE_MIN
 from segmentation.domain.models.shoppers import Shoppers
 from segmentation.domain.records import MAX_RECORDS
-from segmentation.purchase_presets import MAX_CATEGORIES, MAX_MINOR, Days, Section, holds_for_the_shop, of_currency
+from segmentation.sections import (
+    MAX_CATEGORIES,
+    MAX_MINOR,
+    AverageOrder,
+    Days,
+    Section,
+    holds_for_the_shop,
+    must_rise,
+    of_currency,
+    rising,
+)
 
 PER_CENT = 100
 MAX_PER_CENT = 10_000
@@ -25,17 +35,9 @@ MAX_STARS = 500  # hundredths
 Count = Annotated[int, Field(ge=1, le=MAX_RECORDS)]  # as many as are remembered one by one
 Points = Annotated[int, Field(ge=1, le=MAX_POINTS)]
 Weight = Annotated[int, Field(ge=0, le=MAX_WEIGHT)]
-Minor = Annotated[int, Field(ge=0, le=MAX_MINOR)]
 Stars = Annotated[int, Field(ge=100, le=MAX_STARS)]
 PerCent = Annotated[int, Field(ge=1, le=MAX_PER_CENT)]
 IntentKind = Literal["cart.item_added", "visit", "message.opened", "message.clicked"]
-
-V = TypeVar("V")
-
-
-def _must_rise(lower: tuple[str, int], upper: tuple[str, int]) -> None:
-    if not lower[1] < upper[1]:
-        raise ValueError(f"{upper[0]} ({upper[1]}) must be above {lower[0]} ({lower[1]})")
 
 
 class Carters(Section):
@@ -48,18 +50,8 @@ class Carters(Section):
 
     @model_validator(mode="after")
     def _rises(self) -> "Carters":
-        _must_rise(("mid", self.mid), ("high", self.high))
-        _must_rise(("recent_days", self.recent_days), ("days", self.days))
-        return self
-
-
-class _Order(Section):
-    mid_from: Minor
-    high_above: Minor
-
-    @model_validator(mode="after")
-    def _rises(self) -> "_Order":
-        _must_rise(("mid_from", self.mid_from), ("high_above", self.high_above))
+        must_rise(("mid", self.mid), ("high", self.high))
+        must_rise(("recent_days", self.recent_days), ("days", self.days))
         return self
 
 
@@ -70,18 +62,18 @@ class Intent(Section):
     points: dict[IntentKind, Points] = Field(min_length=1)
     mid: Count
     high: Count
-    average_order: dict[str, _Order]
+    average_order: dict[str, AverageOrder]
 
     _currency = field_validator("average_order")(holds_for_the_shop)
 
     @model_validator(mode="after")
     def _rises(self) -> "Intent":
-        _must_rise(("mid", self.mid), ("high", self.high))
+        must_rise(("mid", self.mid), ("high", self.high))
         return self
 
 
 class _Amount(Section):
-    from_minor: Minor
+    from_minor: Annotated[int, Field(ge=0, le=MAX_MINOR)]
     weight: Weight
 
 
@@ -102,15 +94,10 @@ class WeightedFrequency(Section):
             if not weights or len(weights) > MAX_LEVELS or weights[0].from_minor != 0:
                 raise ValueError(f"{currency} must have 1 to {MAX_LEVELS} weights, the first from_minor 0")
             for one, other in pairwise(weights):
-                _must_rise((f"{currency} from_minor", one.from_minor), ("the next", other.from_minor))
+                must_rise((f"{currency} from_minor", one.from_minor), ("the next", other.from_minor))
         return amounts
 
-    @field_validator("steps")
-    @classmethod
-    def _rise(cls, steps: list[int]) -> list[int]:
-        for one, other in pairwise(steps):
-            _must_rise(("a step", one), ("the next", other))
-        return steps
+    _rise = field_validator("steps")(rising)
 
 
 class _Part(Section):
@@ -168,8 +155,8 @@ class Churn(Section):
     @classmethod
     def _rise(cls, silence: list[_Silence]) -> list[_Silence]:
         for one, other in pairwise(silence):
-            _must_rise(("percent", one.percent), ("the next", other.percent))
-            _must_rise(("points", one.points), ("the next", other.points))
+            must_rise(("percent", one.percent), ("the next", other.percent))
+            must_rise(("points", one.points), ("the next", other.points))
         return silence
 
     @model_validator(mode="after")
@@ -201,7 +188,7 @@ class Reviews(Section):
 
     @model_validator(mode="after")
     def _rises(self) -> "Reviews":
-        _must_rise(("bad_below", self.bad_below), ("good_from", self.good_from))
+        must_rise(("bad_below", self.bad_below), ("good_from", self.good_from))
         return self
 
 

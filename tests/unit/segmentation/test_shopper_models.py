@@ -10,7 +10,7 @@ import pytest
 
 from segmentation.domain.model import Model, Modelled
 from segmentation.domain.models.churn import warns
-from segmentation.domain.models.frequency import WHOLE, left
+from segmentation.domain.models.frequency import WHOLE, curve_of, left
 from segmentation.domain.person import Person
 from segmentation.domain.records import Record, Series, remember
 from tests.laws.test_shopper_models import models
@@ -55,7 +55,7 @@ def test_a_carter_is_known_by_what_it_carts_most_how_often_and_how_lately() -> N
     assert told.facts["carter.recency"] == "long_standing"
     assert told.until == day(90)  # two are no longer mid; the newer one is tea still
     told = answer("carters", day(92), cart__item_added=cart)
-    assert told == Modelled({})
+    assert told == Modelled({}, None, "put nothing in a cart within 90 days")
 
 
 def test_of_as_many_the_category_carted_last_is_told() -> None:
@@ -85,7 +85,8 @@ def test_spending_power_is_by_the_average_order(amount: int, power: str) -> None
 
 def test_who_never_did_anything_has_no_classes() -> None:
     for name in MODELS:
-        assert answer(name, day(0)) == Modelled({})
+        told = answer(name, day(0))
+        assert (told.facts, told.until) == ({}, None)
 
 
 def test_a_purchase_is_worth_half_after_a_half_life() -> None:
@@ -107,7 +108,8 @@ def test_older_purchases_add_what_is_left_of_them() -> None:
 
 
 def test_what_is_left_is_whole_numbers_that_never_rise() -> None:
-    curve = [left(hours, 2_160) for hours in range(5_000)]
+    of_half_life = curve_of(2_160)
+    curve = [left(hours, of_half_life) for hours in range(5_000)]
     assert all(later < earlier for earlier, later in pairwise(curve))
     assert (curve[0], curve[2_160], curve[4_320]) == (WHOLE, WHOLE // 2, WHOLE // 4)
     assert curve[1] == 1152551589754647901  # 2 ** 60 * 2 ** (-1 / 2160), rounded down
@@ -218,3 +220,9 @@ def test_categories_are_liked_by_points() -> None:
     assert told.until == day(365)
     told = answer("preferences", day(6), **(done | {"cart__item_added": carted((1, "soap"), (5, "mugs"), (6, "soap"))}))
     assert told.facts == {"preferences.categories": ("mugs", "soap", "tea")}
+
+
+def test_purchases_ahead_of_now_are_worth_what_they_will_be() -> None:
+    """What a merge brought may be."""
+    told = answer("weighted_frequency", day(3), purchase=bought(0, 5))
+    assert told == answer("weighted_frequency", day(5), purchase=bought(0, 5))

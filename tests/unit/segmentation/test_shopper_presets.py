@@ -8,7 +8,7 @@ import yaml
 from common.contracts.envelope import Rejection
 from segmentation.domain.models.shoppers import shopper_models
 from segmentation.presets import parse
-from segmentation.purchase_presets import CURRENCY
+from segmentation.sections import CURRENCY
 from segmentation.shopper_presets import ShopperSections
 
 REST = """
@@ -53,9 +53,9 @@ def faults(section: str, currency: str = "CNY") -> list[tuple[str, str]]:
             "'cart.item_added'",
         ),
         (
-            INTENT.replace("mid_from: 1", "mid_from: 9"),
+            INTENT.replace("mid_from: 1", "mid_from: 10"),
             "$.intent.average_order.CNY",
-            "high_above (9) must be above mid_from (9)",
+            "high_above (9) must not be below mid_from (10)",
         ),
         (
             "weighted_frequency: {half_life_days: 90, amounts: {other: [{from_minor: 5, weight: 100}]}, steps: [100]}",
@@ -70,7 +70,7 @@ def faults(section: str, currency: str = "CNY") -> list[tuple[str, str]]:
         (
             WEIGHTED.replace("[100, 200]", "[50, 25]"),
             "$.weighted_frequency.steps",
-            "the next (25) must be above a step (50)",
+            "must rise from each to the next (50, 25)",
         ),
         (
             "weighted_frequency: {half_life_days: 0.5, amounts: {other: [{from_minor: 0, weight: 100}]}, steps: [1]}",

@@ -5,9 +5,12 @@ spread so unevenly that many customers share one value; then a bound names the f
 above it, so that each fifth is a fifth.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from fractions import Fraction
+from functools import cached_property
+from math import floor
 
 from msgspec import Struct
 
@@ -22,13 +25,23 @@ class Bound(Struct, frozen=True, array_like=True, order=True):
     customer_id: str
 
 
-class Scale(Struct, frozen=True):
+class Scale(Struct, frozen=True, dict=True):
     """Four rising bounds each. `days`: since the last purchase, in which more is worse, so that the highest score is
     below all of them. Of days and money, who is at a bound is still below it."""
 
     days: tuple[Fraction, ...]
     orders: tuple[Bound, ...]
     money: tuple[Fraction, ...]  # minor units, of all purchases together
+
+    @cached_property
+    def whole_days(self) -> tuple[int, ...]:
+        """A whole number is above a bound where it is above the whole part of it, which is compared sooner."""
+        return tuple(floor(bound) for bound in self.days)
+
+    @cached_property
+    def whole_money(self) -> tuple[int, ...]:
+        """Likewise."""
+        return tuple(floor(bound) for bound in self.money)
 
 
 class Purchaser(Struct, frozen=True):
@@ -52,14 +65,14 @@ class Scores(Struct, frozen=True):
 def score(of: Purchaser, at: datetime, scale: Scale) -> Scores:
     """The scores at an instant. Recency counts whole days of 24 hours."""
     days = (at - of.last_at) // DAY
-    passed = sum(days > bound for bound in scale.days)
+    bounds = scale.whole_days
+    passed = bisect_left(bounds, days)
     # The first whole number of days above the next bound.
-    until = of.last_at + (int(scale.days[passed]) + 1) * DAY if passed < len(scale.days) else None
-    mine = Bound(of.orders, of.customer_id)
+    until = of.last_at + (bounds[passed] + 1) * DAY if passed < len(bounds) else None
     return Scores(
-        r=len(scale.days) + 1 - passed,
-        f=1 + sum(mine >= bound for bound in scale.orders),
-        m=1 + sum(of.amount_minor > bound for bound in scale.money),
+        r=len(bounds) + 1 - passed,
+        f=1 + bisect_right(scale.orders, Bound(of.orders, of.customer_id)),
+        m=1 + bisect_left(scale.whole_money, of.amount_minor),
         until=until,
     )
 

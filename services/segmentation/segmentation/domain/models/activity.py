@@ -1,14 +1,16 @@
 """Activity score, of 100: how much of what an active customer does a customer did lately, in visits, purchases and
 interactions."""
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec import Struct
 
 from segmentation.domain.model import Model, Modelled
-from segmentation.domain.models.newest import DAY, ever, newest_of
+from segmentation.domain.models.newest import DAY, ever
 from segmentation.domain.person import Person
+from segmentation.domain.records import NOTHING
 
 VISITS = ("visit",)
 PURCHASES = ("purchase",)
@@ -34,34 +36,44 @@ class ActivityPreset(Struct, frozen=True):
 
 def activity_score(preset: ActivityPreset) -> Model:
     """The model of a shop."""
-    parts = ((preset.visits, VISITS), (preset.purchases, PURCHASES), (preset.interactions, INTERACTIONS))
+    visits, purchases, interactions = _Scale(preset.visits), _Scale(preset.purchases), _Scale(preset.interactions)
 
     def answer(person: Person, at: datetime) -> Modelled:
         if not ever(person, *KINDS):
             return Modelled({})
-        scored = [_score(part, _times(person, kinds, at, part)) for part, kinds in parts]
-        until = min((ends for _, ends in scored if ends is not None), default=None)
-        points = [score for score, _ in scored]
-        reason = "visits {}, purchases {}, interactions {}".format(*points)
-        return Modelled({"activity_score": sum(points)}, until, reason)
+        visited, until_visits = visits.score(_newest(person, VISITS, visits.full), at)
+        bought, until_bought = purchases.score(_newest(person, PURCHASES, purchases.full), at)
+        joined, until_joined = interactions.score(_newest(person, INTERACTIONS, interactions.full), at)
+        until = min([until for until in (until_visits, until_bought, until_joined) if until is not None], default=None)
+        reason = f"visits {visited}, purchases {bought}, interactions {joined}"
+        return Modelled({"activity_score": visited + bought + joined}, until, reason)
 
     return Model("activity_score", frozenset(KINDS), ("activity_score",), answer)
 
 
-def _times(person: Person, kinds: Iterable[str], at: datetime, part: Part) -> list[datetime]:
-    """Of the newest, no more than count; newest first."""
-    found = newest_of(person, kinds, at, part.days * DAY, part.full)
-    return [record.at for _, record in found[: part.full]]
+class _Scale:
+    """What a part gives for each count, and which of the newest, when it is lost, takes points away."""
+
+    def __init__(self, part: Part) -> None:
+        self.full, self._window = part.full, part.days * DAY
+        self._points = [part.points * count // part.full for count in range(part.full + 1)]
+        self._losing = [self._points.index(points) for points in self._points]  # the fewest that give as many points
+
+    def score(self, times: Sequence[datetime], at: datetime) -> tuple[int, datetime | None]:
+        """The points for those that are in the window still, of no more than count, and when the first are lost."""
+        count = len(times) - bisect_right(times, at - self._window)
+        losing = self._losing[count]
+        return self._points[count], times[-losing] + self._window if losing else None
 
 
-def _score(part: Part, times: Sequence[datetime]) -> tuple[int, datetime | None]:
-    """The points, and when the first of them is lost."""
-    score = _points(part, len(times))
-    for oldest in range(len(times), 0, -1):
-        if _points(part, oldest - 1) < score:
-            return score, times[oldest - 1] + part.days * DAY
-    return score, None
-
-
-def _points(part: Part, count: int) -> int:
-    return part.points * count // part.full
+def _newest(person: Person, kinds: Sequence[str], most: int) -> Sequence[datetime]:
+    """When the newest of these kinds happened, oldest first."""
+    times: list[datetime] = []
+    told = 0
+    for kind in kinds:
+        if records := person.series.get(kind, NOTHING).records:
+            times += [record.at for record in records[-most:]]
+            told += 1
+    if told > 1:
+        times.sort()
+    return times[-most:]

@@ -29,7 +29,7 @@ def bought(person: Person) -> Bought | None:
     """All purchases together; None for who never bought."""
     series = purchases_of(person)
     records, before = series.records, series.before
-    amount = sum(record.about.get(AMOUNT, 0) for record in records)
+    amount = sum([record.about.get(AMOUNT, 0) for record in records])
     if before is None:
         return Bought(len(records), records[0].at, records[-1].at, amount) if records else None
     first_at = min(before.first_at, records[0].at) if records else before.first_at

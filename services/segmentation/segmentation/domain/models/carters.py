@@ -1,9 +1,7 @@
 """Who fills a cart: with what most, how often, and whether lately. Who put nothing in for long is none."""
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from itertools import groupby
 
 from msgspec import Struct
 
@@ -31,9 +29,9 @@ def carters(preset: CarterPreset) -> Model:
     window, recent = preset.days * DAY, preset.recent_days * DAY
 
     def answer(person: Person, at: datetime) -> Modelled:
-        added = list(newest(person, ADDED, at, window))
+        added = newest(person, ADDED, at, window)
         if not added:
-            return Modelled({})
+            return Modelled({}, None, f"put nothing in a cart within {preset.days} days")
         frequency, lasting = _frequency(added, preset)
         category, category_until = _most(added[:COUNTED], window)
         lately = at < added[0].at + recent
@@ -58,21 +56,28 @@ def _frequency(added: Sequence[Record], preset: CarterPreset) -> tuple[str, Reco
 
 def _most(added: Sequence[Record], window: timedelta) -> tuple[str | None, datetime]:
     """The category added most, of as many the one added last; and when it is another, or none."""
-    of_category = [(record.at, category) for record in added if (category := record.about.get("category"))]
-    counts = Counter(category for _, category in of_category)
+    of_category: list[tuple[datetime, str]] = []
+    counts: dict[str, int] = {}
     last: dict[str, datetime] = {}
-    for at, category in of_category:
-        last.setdefault(category, at)
+    for record in added:
+        if category := record.about.get("category"):
+            of_category.append((record.at, category))
+            counts[category] = counts.get(category, 0) + 1
+            last.setdefault(category, record.at)
+    if not last:
+        return None, added[0].at + window
 
-    def leader() -> str | None:
-        return max(counts, key=lambda category: (counts[category], last[category], category), default=None)
+    def rank(category: str) -> tuple[int, datetime, str]:
+        return counts[category], last[category], category
 
-    first = leader()
-    for at, gone in groupby(reversed(of_category), key=lambda one: one[0]):
-        for _, category in gone:
-            counts[category] -= 1
-            if not counts[category]:
-                del counts[category]
-        if leader() != first:
-            return first, at + window
-    return None, added[0].at + window  # nothing has a category
+    first, fell = max(counts, key=rank), False  # only once the first one fell may another lead
+    for number in range(len(of_category) - 1, 0, -1):
+        at, category = of_category[number]
+        counts[category] -= 1
+        fell = fell or category == first
+        same_moment = at == of_category[number - 1][0]  # the two go together
+        if fell and not same_moment:
+            if max(counts, key=rank) != first:
+                return first, at + window
+            fell = False
+    return first, last[first] + window

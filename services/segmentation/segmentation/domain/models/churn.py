@@ -6,9 +6,11 @@ Everything is reckoned from the purchases as they stand, past warnings too: whoe
 late news corrects it, and nothing but silence and the time to win somebody back changes by itself.
 """
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
+from operator import attrgetter
 from typing import Any
 
 from msgspec import Struct
@@ -26,6 +28,8 @@ PER_CENT = 100
 BEFORE_MIN = 2  # gaps or purchases that the newest are compared with, at the least
 LOOKED_BACK = 12  # purchases; a warning that so many followed is over and done with
 OFFERS_MAX = 10  # journeys, those since the warning that spoke first
+
+_AT = attrgetter("at")
 
 
 class Silence(Struct, frozen=True):
@@ -58,14 +62,6 @@ class ChurnPreset(Struct, frozen=True):
     keep_days: int
 
 
-class _Outlook(Struct, frozen=True):
-    """What is to be expected after a purchase: when silence counts how much, besides what has fallen already."""
-
-    silent: tuple[tuple[datetime, int], ...]
-    fallen: tuple[tuple[str, int], ...]
-    warned_at: datetime
-
-
 class _Warning(Struct, frozen=True):
     """The latest, its outcome, and from when on nothing is part of it any more."""
 
@@ -81,20 +77,22 @@ def churn(preset: ChurnPreset) -> Model:
         bought = person.series.get(BOUGHT, NOTHING).records
         if len(bought) < preset.purchases:
             return Modelled({})
-        outlook = _outlook(bought, preset)
-        silence = max((points for since, points in outlook.silent if since <= at), default=0)
-        counted = ([(SILENCE, silence)] if silence else []) + list(outlook.fallen)
-        facts: dict[str, Any] = {"churn.score": sum(points for _, points in counted)}
+        told = _Told(bought, preset)
+        usual, fallen = told.usual(told.count), told.fallen(told.count)
+        silent = [(bought[-1].at + usual * one.percent // PER_CENT, one.points) for one in preset.silence]
+        silence = max([points for since, points in silent if since <= at], default=0)
+        counted = [(SILENCE, silence), *fallen] if silence else fallen
+        facts: dict[str, Any] = {"churn.score": sum([points for _, points in counted])}
         if counted:
-            facts["churn.reasons"] = tuple(name for name, _ in counted)
-        changes = [since for since, _ in outlook.silent if since > at]
-        if (warning := _latest(bought, outlook, at, preset)) is not None:
+            facts["churn.reasons"] = tuple([name for name, _ in counted])
+        changes = [since for since, _ in silent if since > at]
+        if (warning := told.latest(told.warned_at(told.count, usual, fallen), at)) is not None:
             facts["churn.warned_at"], facts["churn.outcome"] = warning.at.isoformat(), warning.outcome
             if offers := _offers(person, warning):
                 facts["churn.offers"] = offers
             if warning.outcome == PENDING:
                 changes.append(warning.over_at)
-        return Modelled(facts, min(changes, default=None), ", ".join(f"{name} {points}" for name, points in counted))
+        return Modelled(facts, min(changes, default=None), ", ".join([f"{name} {points}" for name, points in counted]))
 
     return Model("churn", frozenset({BOUGHT, SENT}), FIELDS, answer)
 
@@ -104,20 +102,60 @@ def warns(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     return after.get("churn.outcome") == PENDING != before.get("churn.outcome")
 
 
-def _outlook(bought: Sequence[Record], preset: ChurnPreset) -> _Outlook:
-    """After the last of these purchases."""
-    gaps = [later.at - earlier.at for earlier, later in pairwise(bought[-preset.gaps - 1 :])]
-    gap = max(_median(gaps), preset.least_gap_days * DAY)
-    last_at = bought[-1].at
-    silent = tuple((last_at + gap * one.percent // PER_CENT, one.points) for one in preset.silence)
-    fallen = []
-    if _further_apart(gaps, preset.frequency):
-        fallen.append((FREQUENCY, preset.frequency.points))
-    if _smaller([one.about["amount"] for one in bought[-preset.gaps - 1 :]], preset.spend):
-        fallen.append((SPEND, preset.spend.points))
-    missing = preset.warn_at - sum(points for _, points in fallen)
-    warned_at = next(since for since, points in silent if points >= missing)  # the preset sees to it that there is one
-    return _Outlook(silent, tuple(fallen), warned_at)
+class _Told:
+    """The purchases that a rhythm or a warning may be made of. Whatever is asked after a `count` of purchases, is asked
+    of the oldest ones."""
+
+    def __init__(self, bought: Sequence[Record], preset: ChurnPreset) -> None:
+        known = bought[-LOOKED_BACK - preset.gaps - 1 :]
+        self._preset, self._least, self.count = preset, preset.least_gap_days * DAY, len(known)
+        self._times = [one.at for one in known]
+        self._gaps = [later - earlier for earlier, later in pairwise(self._times)]
+        self._amounts: list[int] = [one.about["amount"] for one in known]
+        self._first = max(preset.purchases, len(bought) - LOOKED_BACK) - len(bought) + len(known)
+
+    def usual(self, count: int) -> timedelta:
+        """The usual gap."""
+        return max(_median(self._newest_gaps(count)), self._least)
+
+    def fallen(self, count: int) -> list[tuple[str, int]]:
+        """What besides silence counts, and for how many points."""
+        fallen, preset = [], self._preset
+        if _further_apart(self._newest_gaps(count), preset.frequency):
+            fallen.append((FREQUENCY, preset.frequency.points))
+        if _smaller(self._amounts[max(0, count - preset.gaps - 1) : count], preset.spend):
+            fallen.append((SPEND, preset.spend.points))
+        return fallen
+
+    def warned_at(self, count: int, usual: timedelta, fallen: Sequence[tuple[str, int]]) -> datetime:
+        """When silence suffices for a warning; the preset sees to it that it does some time."""
+        missing = self._preset.warn_at - sum([points for _, points in fallen])
+        percent = next(one.percent for one in self._preset.silence if one.points >= missing)
+        return self._times[count - 1] + usual * percent // PER_CENT
+
+    def latest(self, warned_at: datetime, at: datetime) -> _Warning | None:
+        """The latest warning: of the silence now, or of one before that a purchase ended."""
+        keep = self._preset.keep_days * DAY
+        if warned_at <= at:
+            lost_at = warned_at + keep
+            return _Warning(warned_at, LOST if lost_at <= at else PENDING, lost_at)
+        soonest = self._preset.silence[0].percent
+        least = self._least * soonest
+        for count in range(self.count - 1, self._first - 1, -1):
+            silence = self._gaps[count - 1] * PER_CENT
+            if silence <= least:
+                continue  # too short to be warned of, whatever is usual
+            usual = self.usual(count)
+            if silence <= usual * soonest:
+                continue  # too short, whatever fell
+            warned_at, again_at = self.warned_at(count, usual, self.fallen(count)), self._times[count]
+            if warned_at < again_at:
+                lost_at = warned_at + keep
+                return _Warning(warned_at, KEPT if again_at < lost_at else LOST, min(again_at, lost_at))
+        return None
+
+    def _newest_gaps(self, count: int) -> Sequence[timedelta]:
+        return self._gaps[max(0, count - 1 - self._preset.gaps) : count - 1]
 
 
 def _further_apart(gaps: Sequence[timedelta], fall: Fall) -> bool:
@@ -140,22 +178,9 @@ def _median(gaps: Sequence[timedelta]) -> timedelta:
     return ranked[middle] if len(gaps) % 2 else (ranked[middle - 1] + ranked[middle]) // 2
 
 
-def _latest(bought: Sequence[Record], outlook: _Outlook, at: datetime, preset: ChurnPreset) -> _Warning | None:
-    """The latest warning: of the silence now, or of one before that a purchase ended."""
-    keep = preset.keep_days * DAY
-    if (warned_at := outlook.warned_at) <= at:
-        lost_at = warned_at + keep
-        return _Warning(warned_at, LOST if lost_at <= at else PENDING, lost_at)
-    for count in range(len(bought) - 1, max(preset.purchases, len(bought) - LOOKED_BACK) - 1, -1):
-        warned_at, again_at = _outlook(bought[:count], preset).warned_at, bought[count].at
-        if warned_at < again_at:
-            lost_at = warned_at + keep
-            return _Warning(warned_at, KEPT if again_at < lost_at else LOST, min(again_at, lost_at))
-    return None
-
-
 def _offers(person: Person, warning: _Warning) -> tuple[str, ...]:
     """The journeys that sent something since the warning, as long as it was open."""
     sent = person.series.get(SENT, NOTHING).records
-    journeys = (one.about.get("journey") for one in sent if warning.at <= one.at < warning.over_at)
+    since, over = (bisect_left(sent, moment, key=_AT) for moment in (warning.at, warning.over_at))
+    journeys = [one.about.get("journey") for one in sent[since:over]]
     return tuple(dict.fromkeys(journey for journey in journeys if journey))[:OFFERS_MAX]

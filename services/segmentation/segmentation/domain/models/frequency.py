@@ -7,11 +7,10 @@ comes to the same. Ages count in full hours, of a purchase to the newest one, an
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from decimal import Context, Decimal
-from functools import lru_cache
-from math import log2
+from decimal import Context
+from operator import neg
 
 from msgspec import Struct
 
@@ -22,10 +21,15 @@ from segmentation.domain.records import NOTHING, Record
 BOUGHT = "purchase"
 HOUR = timedelta(hours=1)
 HOURS_PER_DAY = 24
-WHOLE = 1 << 60  # what is left of a purchase at age 0
+SECONDS_PER_HOUR = 3_600
+WHOLE_BITS = 60
+WHOLE = 1 << WHOLE_BITS  # what is left of a purchase at age 0
 CENT = 100  # weights are hundredths
-HALVINGS_MAX = 64  # after as many nothing is left of anything
-CURVE = Context(prec=40)  # far more digits than WHOLE has, so that rounding down gives the same everywhere
+# Far finer than WHOLE, so that an hour's loss multiplied up to the longest half-life is rounded to the same number.
+FINE_BITS = 200
+FINE = Context(prec=80)  # more digits than FINE_BITS are
+
+Curve = Sequence[int]  # of WHOLE, what is left after each full hour of one half-life
 
 
 class AmountWeight(Struct, frozen=True):
@@ -47,60 +51,62 @@ class FrequencyPreset(Struct, frozen=True):
 
 def weighted_frequency(preset: FrequencyPreset) -> Model:
     """The model of a shop."""
-    half_life = preset.half_life_days * HOURS_PER_DAY
+    curve, steps = curve_of(preset.half_life_days * HOURS_PER_DAY), preset.steps
+    worth_of = _worth(preset, curve)
 
     def answer(person: Person, at: datetime) -> Modelled:
         bought = person.series.get(BOUGHT, NOTHING).records
         if not bought:
             return Modelled({})
         last_at = bought[-1].at
-        worth = sum(weight(one, preset) * left((last_at - one.at) // HOUR, half_life) for one in bought)
-        now = _value(worth, (at - last_at) // HOUR, half_life)
-        passed = bisect_right(preset.steps, now)
-        facts = {"weighted_frequency": preset.steps[passed - 1] if passed else 0}
-        until = last_at + _loses(worth, preset.steps[passed - 1], half_life) * HOUR if passed else None
-        return Modelled(facts, until, f"{len(bought)} purchases, worth {now} hundredths of one")
+        worth = worth_of(bought)
+        now = worth * left(max(0, (at - last_at) // HOUR), curve) // (WHOLE * WHOLE * CENT)
+        passed = bisect_right(steps, now)
+        step = steps[passed - 1] if passed else 0
+        until = last_at + _loses(worth, step, curve) * HOUR if passed else None
+        return Modelled({"weighted_frequency": step}, until, f"{len(bought)} purchases, worth {now} hundredths of one")
 
     return Model("weighted_frequency", frozenset({BOUGHT}), ("weighted_frequency",), answer)
 
 
-def weight(purchase: Record, preset: FrequencyPreset) -> int:
-    """Ten-thousandths: hundredths by category times hundredths by amount."""
-    of_category = max(
-        (preset.categories.get(one, CENT) for one in purchase.about.get("categories") or ()), default=CENT
-    )
-    reached = [one.weight for one in preset.amounts if purchase.about["amount"] >= one.from_minor]
-    return of_category * (reached[-1] if reached else 0)
+def _worth(preset: FrequencyPreset, curve: Curve) -> Callable[[Sequence[Record]], int]:
+    """What purchases are worth together at the last of them: weights of ten-thousandths times what is left of WHOLE."""
+    categories, half_life = preset.categories, len(curve)
+    bounds = [one.from_minor for one in preset.amounts]
+    weights = [0, *(one.weight for one in preset.amounts)]
+
+    def worth_of(bought: Sequence[Record]) -> int:
+        worth, last_at = 0, bought[-1].at
+        for one in bought:
+            about, age = one.about, last_at - one.at
+            weight = weights[bisect_right(bounds, about["amount"])]
+            named = about.get("categories") if categories else None
+            weight *= max([categories.get(name, CENT) for name in named]) if named else CENT
+            halvings, rest = divmod(age.days * HOURS_PER_DAY + age.seconds // SECONDS_PER_HOUR, half_life)
+            worth += weight * (curve[rest] >> halvings)
+        return worth
+
+    return worth_of
 
 
-def left(hours: int, half_life: int) -> int:
+def curve_of(half_life: int) -> Curve:
+    """Of so many hours: WHOLE times two to the power of -hours/half_life, rounded down."""
+    hourly = int(FINE.multiply(FINE.power(2, FINE.divide(-1, half_life)), 1 << FINE_BITS))
+    curve, fine = [], 1 << FINE_BITS
+    for _ in range(half_life):
+        curve.append(fine >> FINE_BITS - WHOLE_BITS)
+        fine = fine * hourly >> FINE_BITS
+    return tuple(curve)
+
+
+def left(hours: int, curve: Curve) -> int:
     """Of WHOLE, after so many hours; never rises."""
-    halvings, rest = divmod(hours, half_life)
-    return _within_one(rest, half_life) >> halvings if halvings < HALVINGS_MAX else 0
+    halvings, rest = divmod(hours, len(curve))
+    return curve[rest] >> halvings
 
 
-def _value(worth: int, hours: int, half_life: int) -> int:
-    """Hundredths, rounded down."""
-    return worth * left(hours, half_life) // (WHOLE * WHOLE * CENT)
-
-
-def _loses(worth: int, step: int, half_life: int) -> int:
+def _loses(worth: int, step: int, curve: Curve) -> int:
     """The first full hour after the newest purchase at which less than the step is left."""
-    guess = int(half_life * log2(worth / (step * WHOLE * CENT)))  # the curve without its rounding
-    low, high = max(0, guess - 1), guess + 2
-    if _value(worth, low, half_life) < step or _value(worth, high, half_life) >= step:
-        low, high = 0, half_life * HALVINGS_MAX
-    while low < high:
-        middle = (low + high) // 2
-        if _value(worth, middle, half_life) < step:
-            high = middle
-        else:
-            low = middle + 1
-    return low
-
-
-@lru_cache(maxsize=100_000)  # more than the hours of the longest half-life
-def _within_one(hours: int, half_life: int) -> int:
-    """WHOLE times two to the power of -hours/half_life, rounded down; hours < half_life."""
-    power = CURVE.power(Decimal(2), -CURVE.divide(Decimal(hours), Decimal(half_life)))
-    return int(CURVE.multiply(Decimal(WHOLE), power))
+    least = -(-step * WHOLE * WHOLE * CENT // worth)  # of WHOLE, for the step to be there still
+    halvings = WHOLE_BITS - (least - 1).bit_length()  # it is there at the beginning of this half-life, not of the next
+    return halvings * len(curve) + bisect_right(curve, -(least << halvings), key=neg)

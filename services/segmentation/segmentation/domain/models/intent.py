@@ -43,19 +43,19 @@ def _intent(person: Person, at: datetime, preset: IntentPreset) -> tuple[str, da
     """The class, when it falls, and the points as far as they were counted: no further than it takes to be high."""
     window = preset.days * DAY
     points, wish, until = 0, "low", None
-    for kind, record in newest_of(person, preset.points, at, window, preset.high):  # each is worth a point or more
-        points += preset.points[kind]
+    for when, each, _ in newest_of(person, preset.points, at, window, preset.high):  # each is worth a point or more
+        points += each
         if points >= preset.high:
-            return "high", record.at + window, points
+            return "high", when + window, points
         if wish == "low" and points >= preset.mid:
-            wish, until = "mid", record.at + window
+            wish, until = "mid", when + window
     return wish, until, points
 
 
 def _spending_power(person: Person, preset: IntentPreset) -> str:
     """By the average of all purchases; who never bought has shown none."""
     bought = person.series.get(BOUGHT, NOTHING)
-    count, amount = len(bought.records), sum(record.about["amount"] for record in bought.records)
+    count, amount = len(bought.records), sum([record.about["amount"] for record in bought.records])
     if bought.before is not None:
         count, amount = count + bought.before.count, amount + bought.before.totals.get("amount", 0)
     if amount > preset.spending_high_above * count:

@@ -1,6 +1,7 @@
 """How far a customer has come (lifecycle), how long ago it last bought (activity), and when that next changes."""
 
 from datetime import datetime, timedelta
+from itertools import islice
 
 from segmentation.domain.lifecycle import Fans, Rules, classify, days_passed, next_change_at
 from segmentation.domain.model import Model, Modelled
@@ -40,10 +41,11 @@ def model(rules: Rules) -> Model:
 
 def _fan_until(person: Person, fans: Fans) -> datetime | None:
     """Until when the newest interactions suffice, or did; None where there never were so many."""
-    reviews = (record.at for record in person.series.get(REVIEW, NOTHING).records if record.about.get("photo"))
-    shares = (record.at for record in person.series.get(SHARE, NOTHING).records)
-    newest = sorted((*reviews, *shares))[-fans.interactions :]
-    return newest[0] + fans.within if len(newest) == fans.interactions else None
+    count = fans.interactions
+    times = [record.at for record in person.series.get(SHARE, NOTHING).records[-count:]]
+    photos = (record.at for record in reversed(person.series.get(REVIEW, NOTHING).records) if record.about.get("photo"))
+    newest = sorted([*times, *islice(photos, count)])[-count:]
+    return newest[0] + fans.within if len(newest) == count else None
 
 
 __all__ = ["NAME", "Rules", "model"]

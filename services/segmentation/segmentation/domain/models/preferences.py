@@ -6,9 +6,8 @@ from datetime import datetime
 from msgspec import Struct
 
 from segmentation.domain.model import Model, Modelled
-from segmentation.domain.models.newest import DAY, ever, newest_of
+from segmentation.domain.models.newest import DAY, newest_of
 from segmentation.domain.person import Person
-from segmentation.domain.records import Record
 
 BOUGHT, CARTED = "purchase", "cart.item_added"
 FIELD = "preferences.categories"
@@ -25,35 +24,25 @@ class PreferencePreset(Struct, frozen=True):
     most: int
 
 
-def _categories(kind: str, record: Record) -> set[str]:
-    """Each once, however many items of it there are."""
-    if kind == BOUGHT:
-        return set(record.about.get("categories") or ())
-    category = record.about.get("category")
-    return {category} if category else set()
-
-
 def preferences(preset: PreferencePreset) -> Model:
     """The model of a shop."""
     window = preset.days * DAY
-    points = {BOUGHT: preset.bought, CARTED: preset.carted}
-    kinds = [kind for kind in points if points[kind]]
+    points = {kind: each for kind, each in ((BOUGHT, preset.bought), (CARTED, preset.carted)) if each}
 
     def answer(person: Person, at: datetime) -> Modelled:
-        if not ever(person, BOUGHT, CARTED):
-            return Modelled({})
         gathered: dict[str, int] = {}
         ends: dict[str, datetime] = {}  # of those liked: when the record that completes the points is out of the window
-        for kind, record in newest_of(person, kinds, at, window):
-            for category in _categories(kind, record):
-                if category not in ends:
-                    gathered[category] = gathered.get(category, 0) + points[kind]
-                    if gathered[category] >= preset.least:
-                        ends[category] = record.at + window
+        for when, each, record in newest_of(person, points, at, window):
+            about = record.about  # of a purchase, each category once; of what was put in a cart, its own
+            for category in about.get("categories") or (about.get("category"),):
+                if category and category not in ends:
+                    gathered[category] = so_far = gathered.get(category, 0) + each
+                    if so_far >= preset.least:
+                        ends[category] = when + window
         liked = sorted(ends, key=lambda category: (ends[category], category))[-preset.most :]
         until = ends[liked[0]] if liked else None
         return Modelled(
             {FIELD: tuple(sorted(liked))} if liked else {}, until, f"{len(ends)} of {len(gathered)} categories"
         )
 
-    return Model("preferences", frozenset({BOUGHT, CARTED}), (FIELD,), answer)
+    return Model("preferences", frozenset(points), (FIELD,), answer)

@@ -1,6 +1,5 @@
 """Product cycle: whether a customer's goods should last still (fresh), should be used up (due), or are long since."""
 
-from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -27,8 +26,8 @@ def product_cycle(cycles: Cycles) -> Model:
     """The model. A category is fresh until its cycle has passed since it was last bought, then due, then dormant. The
     customer is due as long as one of them is, else fresh as long as one is, else dormant; unknown before a purchase."""
 
-    def lasts(category: str) -> timedelta:
-        return cycles.lengths.get(category, cycles.otherwise)
+    lengths = {category: (length, length * cycles.dormant_after) for category, length in cycles.lengths.items()}
+    otherwise = cycles.otherwise, cycles.otherwise * cycles.dormant_after
 
     def answer(person: Person, at: datetime) -> Modelled:
         last: dict[str, datetime] = {}
@@ -37,31 +36,27 @@ def product_cycle(cycles: Cycles) -> Model:
                 last[category] = record.at
         if not last:
             return Modelled({})
-        changes = sorted(
-            (bought_at + lasts(category) * times, became)
-            for category, bought_at in last.items()
-            for times, became in ((1, "due"), (cycles.dormant_after, "dormant"))
-        )
-        states = Counter({"fresh": len(last)})
-        now, until = "", None
-        for index, (when, became) in enumerate(changes):
-            if when > at and not now:
-                now = _of(states)
-            states[_BEFORE[became]] -= 1
-            states[became] += 1
-            told = index + 1 == len(changes) or changes[index + 1][0] > when  # of equal instants, after the last
-            if now and told and _of(states) != now:
-                until = when
-                break
-        newest = max(last, key=lambda category: (last[category], category))
-        reason = f"last bought {newest or 'something'} on {last[newest]:%Y-%m-%d}"
-        return Modelled({NAME: now or _of(states)}, until, reason)
+        spans = []  # in which each is due
+        for category, bought_at in last.items():
+            due, dormant = lengths.get(category, otherwise)
+            spans.append((bought_at + due, bought_at + dormant))
+        bought_at, newest = max([(bought_at, category) for category, bought_at in last.items()])
+        now, until = _state(spans, at)
+        return Modelled({NAME: now}, until, f"last bought {newest or 'something'} on {bought_at.date()}")
 
     return Model(NAME, frozenset({PURCHASE}), (NAME,), answer)
 
 
-_BEFORE = {"due": "fresh", "dormant": "due"}
-
-
-def _of(states: Mapping[str, int]) -> str:
-    return next(state for state in ("due", "fresh", "dormant") if states[state])
+def _state(spans: list[tuple[datetime, datetime]], at: datetime) -> tuple[str, datetime | None]:
+    """The customer's, and when it is another."""
+    spans.sort()
+    until: datetime | None = None  # when nothing that is due now, or becomes due until then, is due any more
+    for due_at, dormant_at in spans:
+        if due_at > (until or at):
+            break
+        if dormant_at > at:
+            until = max(until or dormant_at, dormant_at)
+    if until is not None:
+        return "due", until
+    becomes_due = [due_at for due_at, _ in spans if due_at > at]
+    return ("fresh", becomes_due[0]) if becomes_due else ("dormant", None)

@@ -34,7 +34,7 @@ def reviews(preset: ReviewPreset) -> Model:
     def answer(person: Person, at: datetime) -> Modelled:
         if not ever(person, REVIEWED, BOUGHT):
             return Modelled({})
-        found = list(newest(person, REVIEWED, at, window))
+        found = newest(person, REVIEWED, at, window)
         if not found:
             return Modelled({"reviews.habit": "none"}, None, f"none within {preset.days} days")
         photos = [record.at for record in found if record.about.get("photo")]
@@ -59,16 +59,18 @@ def reviews(preset: ReviewPreset) -> Model:
 def _mood(found: Sequence[Record], preset: ReviewPreset, window: timedelta) -> tuple[str, datetime]:
     """The mood, and when it is another, or nobody's: one review after the other is left out, the oldest first."""
     counted = found[: preset.newest]
-    first = _of(counted, preset)
+    stars = sum([record.about["rating"] for record in counted])
+    first = _of(stars, len(counted), preset)
     for number in range(len(counted) - 1, 0, -1):
-        same_moment = counted[number].at == counted[number - 1].at  # the two go together
-        if not same_moment and _of(counted[:number], preset) != first:
-            return first, counted[number].at + window
+        oldest = counted[number]
+        stars -= oldest.about["rating"]
+        same_moment = oldest.at == counted[number - 1].at  # the two go together
+        if not same_moment and _of(stars, number, preset) != first:
+            return first, oldest.at + window
     return first, counted[0].at + window
 
 
-def _of(counted: Sequence[Record], preset: ReviewPreset) -> str:
-    stars = HUNDREDTHS * sum(record.about["rating"] for record in counted)
-    if stars >= preset.good_from * len(counted):
+def _of(stars: int, count: int, preset: ReviewPreset) -> str:
+    if stars * HUNDREDTHS >= preset.good_from * count:
         return "good"
-    return "bad" if stars < preset.bad_below * len(counted) else "mixed"
+    return "bad" if stars * HUNDREDTHS < preset.bad_below * count else "mixed"

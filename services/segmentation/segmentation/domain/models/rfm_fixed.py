@@ -39,6 +39,6 @@ def rfm_fixed(bounds: FixedBounds) -> Model:
             "rfm_fixed.f": 1 + sum(of.count >= bound for bound in bounds.purchases),
             "rfm_fixed.m": money,
         }
-        return Modelled(facts, until, f"last bought {of.last_at:%Y-%m-%d}, {of.count} purchases")
+        return Modelled(facts, until, f"last bought {of.last_at.date()}, {of.count} purchases")
 
     return Model(NAME, frozenset({PURCHASE}), ("rfm_fixed.r", "rfm_fixed.f", "rfm_fixed.m"), answer)

@@ -40,6 +40,6 @@ def stage(stages: Stages) -> Model:
             return Modelled({NAME: now}, None, "never bought")
         turns = sorted((customer.first_at + stages.mature_after, customer.last_at + stages.decline_after))
         until = next((turn for turn in turns if turn > at and of(customer, turn) != now), None)
-        return Modelled({NAME: now}, until, f"{customer.count} purchases, the last {customer.last_at:%Y-%m-%d}")
+        return Modelled({NAME: now}, until, f"{customer.count} purchases, the last {customer.last_at.date()}")
 
     return Model(NAME, frozenset({PURCHASE}), (NAME,), answer)

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from segmentation.domain.model import Model, Modelled
 from segmentation.domain.models.bought import AMOUNT, purchases_of
+from segmentation.domain.models.newest import after
 from segmentation.domain.orders import PURCHASE
 from segmentation.domain.person import Person
 
@@ -30,15 +31,17 @@ def value_grade(grades: Grades) -> Model:
         return "mid" if spent >= grades.mid_from_minor else "low"
 
     def answer(person: Person, at: datetime) -> Modelled:
-        inside = [record for record in purchases_of(person).records if record.at > at - grades.window]
-        spent = sum(record.about.get(AMOUNT, 0) for record in inside)
+        inside = after(purchases_of(person).records, at - grades.window)
+        amounts = [record.about.get(AMOUNT, 0) for record in inside]
+        spent = sum(amounts)
         now, until = grade(spent), None
         reason = f"spent {spent} within {grades.window.days} days"
-        for leaving in inside:
-            spent -= leaving.about.get(AMOUNT, 0)
-            if grade(spent) != now:
-                until = leaving.at + grades.window
-                break
+        if now != "low":  # no amount is below nothing, so that what is low stays so
+            for leaving, amount in zip(inside, amounts, strict=True):
+                spent -= amount
+                if grade(spent) != now:
+                    until = leaving.at + grades.window
+                    break
         return Modelled({NAME: now}, until, reason)
 
     return Model(NAME, frozenset({PURCHASE}), (NAME,), answer)
