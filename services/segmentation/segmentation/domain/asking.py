@@ -92,15 +92,16 @@ class Asking:
                     if reader > number:
                         heappush(waiting, reader)
 
-    def _models_concerned(self) -> Iterator[int]:
+    def _models_concerned(self) -> set[int]:
         book, at, revision = self._book, self._at, self._profile.revision
+        found: set[int] = set()
         for name in self.touched:
-            yield from book.models_by_reads.get(name, ())
-        for name, known in self.answers.items():
-            if known.until is not None and known.until <= at and name in book.model_numbers:
-                yield book.model_numbers[name]
+            found.update(book.models_by_reads.get(name, ()))
+        due = [name for name, known in self.answers.items() if (end := known.until) is not None and end <= at]
+        found.update(book.model_numbers[name] for name in due if name in book.model_numbers)
         if revision < book.revision:
-            yield from (number for number, model in enumerate(book.models) if model.revision > revision)
+            found.update(number for number, model in enumerate(book.models) if model.revision > revision)
+        return found
 
     def _ask_model(self, model: Model) -> Sequence[str]:
         """The facts that are others now."""
@@ -152,13 +153,14 @@ class Asking:
             self._leave_archived()
         waiting = [*range(len(book.segments))] if self._everything else [*self._concerned()]
         others = _Others(self)
+        segments, gates, asks = book.segments, book.gates, book.asks
         for number in _in_order(waiting):
-            segment = book.segments[number]
+            segment = segments[number]
             before = self.places.get(segment.segment)
-            gate = book.gates[number]
+            gate = gates[number]
             if before is None and gate is not None and facts.get(gate[0]) not in gate[1]:
                 continue  # out for as long as nothing happens, and so it was
-            holds, until, _ = book.asks[number](self._person, at, others)
+            holds, until, _ = asks[number](self._person, at, others)
             assert until is None or until > at, f"{segment.segment} changes by {until}"
             after = Place(holds, until, segment.version) if holds or until else None
             if after != before:
@@ -169,16 +171,17 @@ class Asking:
                 for reader in book.by_reads.get(f"{OF_SEGMENT}{segment.segment}", ()):
                     heappush(waiting, reader)
 
-    def _concerned(self) -> Iterator[int]:
+    def _concerned(self) -> set[int]:
         book, at = self._book, self._at
-        yield from book.touched(self.touched)
+        found: set[int] = set()
+        for name in self.touched:
+            found.update(book.by_reads.get(name, ()))
         if self._before is None:
-            yield from book.drawn
-        for name, place in self.places.items():
-            if place.until is not None and place.until <= at and name in book.numbers:
-                yield book.numbers[name]
-        for segment in book.edited_after(self._profile.revision):
-            yield book.numbers[segment.segment]
+            found.update(book.drawn)
+        due = [name for name, place in self.places.items() if (end := place.until) is not None and end <= at]
+        found.update(book.numbers[name] for name in due if name in book.numbers)
+        found.update(book.numbers[each.segment] for each in book.edited_after(self._profile.revision))
+        return found
 
     def _reason(self, segment: Segment, before: Place | None) -> str:
         """Why the customer is there now, or no more."""

@@ -1,6 +1,6 @@
 """What a shop's customers are told apart by: its models in their order, and its segments, found by what they read."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -82,12 +82,6 @@ class Rulebook(msgspec.Struct, frozen=True, dict=True):
     def heard(self) -> frozenset[str]:
         """Everything that any model or segment reads."""
         return frozenset(self.by_reads).union(*(model.reads for model in self.models))
-
-    def touched(self, names: Iterable[str]) -> Iterator[int]:
-        """Where segments stand that read any of these; one may come twice."""
-        by_reads = self.by_reads
-        for name in names:
-            yield from by_reads.get(name, ())
 
     def edited_after(self, revision: int) -> tuple[Segment, ...]:
         """Those that a profile of that revision was never asked about as they are now."""
