@@ -8,6 +8,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from segmentation.domain.compiled import compiled
 from segmentation.domain.evaluate import Answer, evaluate
 from segmentation.domain.parse import Known, parse
 from segmentation.domain.person import Person
@@ -58,17 +59,42 @@ def questions(draw: st.DrawFn) -> dict[str, Any]:
             return {"bucket": {"salt": "s", "from": draw(st.integers(0, 50)), "to": draw(st.integers(51, 100))}}
 
 
-trees = st.recursive(
-    questions(),
-    lambda inner: st.tuples(st.sampled_from(("all", "any", "none")), st.lists(inner, min_size=1, max_size=3)).map(
-        lambda group: {group[0]: group[1]}
+of_facts: st.SearchStrategy[dict[str, Any]] = st.one_of(
+    st.builds(lambda op, value: {"field": "points", "op": op, "value": value}, numbers, st.integers(0, 4)),
+    st.sampled_from(("eq", "ne")).map(lambda op: {"field": "tier", "op": op, "value": "gold"}),
+    st.sampled_from(("in", "not_in")).map(lambda op: {"field": "tier", "op": op, "value": ["gold", "silver"]}),
+    st.booleans().map(lambda there: {"field": "tier", "op": "exists", "value": there}),
+    st.just({"field": "tags", "op": "contains", "value": "vip"}),
+    st.builds(
+        lambda op, length: {"field": "last_seen_at", "op": op, "value": length},
+        st.sampled_from(("older_than", "younger_than")),
+        st.sampled_from(LENGTHS),
     ),
-    max_leaves=6,
+    st.just({"segment": "vip"}),
+    st.just({"list": "vip"}),
+)
+facts_known = st.fixed_dictionaries(
+    {"tags": st.sampled_from(((), ("vip",)))},
+    optional={
+        "points": st.integers(0, 4),
+        "tier": st.sampled_from(("gold", "silver", "none")),
+        "last_seen_at": times,
+    },
 )
 
 
+def groups(inner: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.tuples(st.sampled_from(("all", "any", "none")), st.lists(inner, min_size=1, max_size=3)).map(
+        lambda group: {group[0]: group[1]}
+    )
+
+
+trees = st.recursive(questions(), groups, max_leaves=6)
+trees_of_everything = st.recursive(st.one_of(questions(), of_facts), groups, max_leaves=8)
+
+
 def rule_of(tree: object) -> Rule:
-    read = parse(tree, Known())
+    read = parse(tree, Known(frozenset({"vip"}), frozenset({"vip"})))
     assert not isinstance(read, tuple), read
     return read
 
@@ -99,6 +125,35 @@ def test_the_answer_stays_until_the_moment_told(
         if answer.until is None:
             return
         at = answer.until
+
+
+@given(
+    trees_of_everything,
+    histories,
+    facts_known,
+    st.dictionaries(st.sampled_from(("points", "tier", "last_seen_at")), st.integers(1, 60 * 24), max_size=2),
+    st.builds(lambda holds, hours: Answer("", holds=holds, until=hours), st.booleans(), st.none() | times),
+    st.sampled_from((2, MAX_RECORDS)),
+)
+def test_what_decides_says_what_the_answer_says(  # one that is asked all day, and one that tells why
+    tree: object,
+    history: dict[str, list[tuple[datetime, dict[str, Any]]]],
+    facts: dict[str, Any],
+    ends: dict[str, int],
+    vip: Answer,
+    most: int,
+) -> None:
+    at = NOON - timedelta(days=3)  # some of what is known is ahead
+    known = msgspec.structs.replace(
+        person(history, most),
+        facts=facts,
+        ends={name: at + timedelta(minutes=minutes) for name, minutes in ends.items()},
+        lists=frozenset({"vip"} if vip.holds else ()),
+    )
+    others = {"vip": msgspec.structs.replace(vip, until=vip.until if vip.until and vip.until > at else None)}
+    rule = rule_of(tree)
+    answer = evaluate(rule, known, at, others)
+    assert compiled(rule)(known, at, others) == (answer.holds, answer.until, answer.turns)
 
 
 @given(trees, histories)

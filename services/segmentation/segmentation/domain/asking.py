@@ -4,14 +4,14 @@ Each is asked once at most: a model after those before it, a segment after those
 what time has not reached says what it said, and costs nothing.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from heapq import heapify, heappop, heappush
 from typing import Any
 
 from common.contracts.envelope import Data
 from common.contracts.segmentation import SegmentEntered, SegmentLeft
-from segmentation.domain.evaluate import Answer, evaluate
+from segmentation.domain.evaluate import Answer
 from segmentation.domain.model import Model
 from segmentation.domain.person import Person, person_of
 from segmentation.domain.rule import Segment
@@ -59,17 +59,8 @@ class Asking:
 
     def ask(self) -> None:
         """The models in their order, then the segments."""
-        resting = self._profile.resting
-        revision, at = self._profile.revision, self._at
-        for model in self._book.models:
-            known = self.answers.get(model.name)
-            is_due = known is not None and known.until is not None and known.until <= at
-            is_touched = not model.reads.isdisjoint(self.touched)
-            if not (self._everything or is_due or is_touched or model.revision > revision):
-                continue
-            if not resting or LIFECYCLE in model.fields:
-                self._ask_model(model, known, is_due=is_due, is_touched=is_touched)
-        if not resting:
+        self._ask_models()
+        if not self._profile.resting:
             self._ask_segments()
         if self._before is None:
             inside = sorted(self._book.numbers[name] for name, place in self.places.items() if place.inside)
@@ -89,40 +80,66 @@ class Asking:
 
     # Models
 
-    def _ask_model(self, model: Model, known: Kept | None, *, is_due: bool, is_touched: bool) -> None:
+    def _ask_models(self) -> None:
+        book, resting = self._book, self._profile.resting
+        waiting = [*range(len(book.models))] if self._everything else [*self._models_concerned()]
+        for number in _in_order(waiting):
+            model = book.models[number]
+            if resting and LIFECYCLE not in model.fields:
+                continue
+            for name in self._ask_model(model):
+                for reader in book.models_by_reads.get(name, ()):
+                    if reader > number:
+                        heappush(waiting, reader)
+
+    def _models_concerned(self) -> set[int]:
+        book, at, revision = self._book, self._at, self._profile.revision
+        found: set[int] = set()
+        for name in self.touched:
+            found.update(book.models_by_reads.get(name, ()))
+        due = [name for name, known in self.answers.items() if (end := known.until) is not None and end <= at]
+        found.update(book.model_numbers[name] for name in due if name in book.model_numbers)
+        if revision < book.revision:
+            found.update(number for number, model in enumerate(book.models) if model.revision > revision)
+        return found
+
+    def _ask_model(self, model: Model) -> Sequence[str]:
+        """The facts that are others now."""
+        known = self.answers.get(model.name)
         said = model.answer(self._person, self._at)
         assert said.until is None or said.until > self._at, (
             f"{model.name} changes by {said.until}, not after {self._at}"
         )
         now = Kept({name: _plain(value) for name, value in said.facts.items() if value is not None}, said.until)
         if now == (known or _SAID_NOTHING):
-            return
+            return ()
         if now == _SAID_NOTHING:
             del self.answers[model.name]
         else:
             self.answers[model.name] = now
         facts = known.facts if known is not None else {}
         changed = [name for name in model.fields if now.facts.get(name) != facts.get(name)]
-        if not changed:
-            return
-        cells = self._cell(facts), self._cell(now.facts)
-        by_time = said.reason if is_due or known is None else ""
-        nothing_else = not (is_due or self._everything or model.revision > self._profile.revision)
-        reason = self._touch(model) if nothing_else else self._why(model, now, is_touched=is_touched, by_time=by_time)
-        self.touched |= dict.fromkeys(changed, reason)
-        if cells[0] != cells[1]:
-            self.touched |= dict.fromkeys((f"{OF_SEGMENT}{cell}" for cell in cells), reason)
+        if changed:
+            reason = self._why(model, known, now, said.reason)
+            self.touched |= dict.fromkeys(changed, reason)
+            cells = self._cell(facts), self._cell(now.facts)
+            if cells[0] != cells[1]:
+                self.touched |= dict.fromkeys((f"{OF_SEGMENT}{cell}" for cell in cells), reason)
+        return changed
 
-    def _why(self, model: Model, now: Kept, *, is_touched: bool, by_time: str) -> str:
+    def _why(self, model: Model, known: Kept | None, now: Kept, by_time: str) -> str:
         """By what the customer did, where it would not be so without that; else by time alone, else by the rules."""
-        if is_touched:
+        is_due = known is not None and known.until is not None and known.until <= self._at
+        if not (is_due or self._everything or model.revision > self._profile.revision):
+            return self._touch(model)  # nothing else can have changed it
+        if not model.reads.isdisjoint(self.touched):
             before = self._before or Profile()
             without = model.answer(self._seen(before, before.answers), self._at)
             if without.facts != now.facts:
                 return self._touch(model)
         if self._before is None:
             return self._because
-        return by_time or NEW_RULES
+        return (by_time if is_due or known is None else "") or NEW_RULES
 
     def _touch(self, model: Model) -> str:
         """Why the first of what it reads became another."""
@@ -135,39 +152,36 @@ class Asking:
         if book.revision > self._profile.revision or (self._everything and book.revision == self._profile.revision):
             self._leave_archived()
         waiting = [*range(len(book.segments))] if self._everything else [*self._concerned()]
-        heapify(waiting)
-        last = -1
-        while waiting:
-            number = heappop(waiting)
-            if number == last:
-                continue
-            last = number
-            segment = book.segments[number]
+        others = _Others(self)
+        segments, gates, asks = book.segments, book.gates, book.asks
+        for number in _in_order(waiting):
+            segment = segments[number]
             before = self.places.get(segment.segment)
-            gate = book.gates[number]
+            gate = gates[number]
             if before is None and gate is not None and facts.get(gate[0]) not in gate[1]:
                 continue  # out for as long as nothing happens, and so it was
-            answer = evaluate(segment.rule, self._person, at, _Others(self))
-            assert answer.until is None or answer.until > at, f"{segment.segment} changes by {answer.until}"
-            after = Place(answer.holds, answer.until, segment.version) if answer.holds or answer.until else None
+            holds, until, _ = asks[number](self._person, at, others)
+            assert until is None or until > at, f"{segment.segment} changes by {until}"
+            after = Place(holds, until, segment.version) if holds or until else None
             if after != before:
                 self._put(segment.segment, after)
-            if answer.holds is not (before is not None and before.inside):
+            if holds is not (before is not None and before.inside):
                 reason = self._reason(segment, before)
-                self._tell(segment.segment, reason, segment.version, entered=answer.holds)
+                self._tell(segment.segment, reason, segment.version, entered=holds)
                 for reader in book.by_reads.get(f"{OF_SEGMENT}{segment.segment}", ()):
                     heappush(waiting, reader)
 
-    def _concerned(self) -> Iterator[int]:
+    def _concerned(self) -> set[int]:
         book, at = self._book, self._at
-        yield from book.touched(self.touched)
+        found: set[int] = set()
+        for name in self.touched:
+            found.update(book.by_reads.get(name, ()))
         if self._before is None:
-            yield from book.drawn
-        for name, place in self.places.items():
-            if place.until is not None and place.until <= at and name in book.numbers:
-                yield book.numbers[name]
-        for segment in book.edited_after(self._profile.revision):
-            yield book.numbers[segment.segment]
+            found.update(book.drawn)
+        due = [name for name, place in self.places.items() if (end := place.until) is not None and end <= at]
+        found.update(book.numbers[name] for name in due if name in book.numbers)
+        found.update(book.numbers[each.segment] for each in book.edited_after(self._profile.revision))
+        return found
 
     def _reason(self, segment: Segment, before: Place | None) -> str:
         """Why the customer is there now, or no more."""
@@ -208,6 +222,17 @@ class Asking:
     def _cell(facts: Mapping[str, object]) -> str:
         lifecycle, activity = facts.get(LIFECYCLE), facts.get(ACTIVITY)
         return segment_id(lifecycle, activity) if lifecycle else ""  # type: ignore[arg-type]  # texts of the contract
+
+
+def _in_order(waiting: list[int]) -> Iterator[int]:
+    """The lowest first and each once; more of them may be pushed meanwhile."""
+    heapify(waiting)
+    last = -1
+    while waiting:
+        number = heappop(waiting)
+        if number != last:
+            last = number
+            yield number
 
 
 def _plain(value: Any) -> Value:

@@ -141,13 +141,9 @@ def _ask(
 
 def _timers(profile: Profile, again_at: datetime | None = None) -> tuple[Timer, ...]:
     """One: when the first of all that was said may change by itself."""
-    due = again_at
-    for kept in profile.answers.values():
-        if kept.until is not None and (due is None or kept.until < due):
-            due = kept.until
-    for place in profile.places.values():
-        if place.until is not None and (due is None or place.until < due):
-            due = place.until
+    ends = [kept.until for kept in profile.answers.values()]
+    ends += [place.until for place in profile.places.values()]
+    due = min(filter(None, (*ends, again_at)), default=None)
     return () if due is None else (Timer(due, CHANGE),)
 
 

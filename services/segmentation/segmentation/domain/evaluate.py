@@ -5,19 +5,19 @@ long as no event comes. None is for good. With `turns` the answer is known to be
 is when somebody has to ask again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from common.predicate import OPERATORS
-from segmentation.domain.measures import course, found_in, known_from, next_unseen
+from segmentation.domain.measures import found_in, known_from
 from segmentation.domain.person import Person
 from segmentation.domain.records import NOTHING, Record
 from segmentation.domain.rule import Bucket, Fact, Group, InList, InSegment, Measure, Question, Rule, ThenNot
+from segmentation.domain.shorts import comparing, earliest, of_fact, of_measure, or_unseen, settled
 from segmentation.domain.then_not import unfollowed
 from segmentation.domain.windows import begins
 
@@ -89,87 +89,33 @@ def lot(salt: str, shop_id: str, customer_id: str) -> int:
 
 
 def _group(group: Group, parts: tuple[Answer, ...]) -> Answer:
-    """What settles a group is what has to change: of all, those that fail; of any, those that hold."""
-    for_all = group.kind == "all"
-    settling = [part for part in parts if part.holds is not for_all]
-    holds = for_all is not bool(settling)
-    if settling:
-        # As long as one of them stays as it is. With a single one the group turns with it, if the others stay.
-        ends = [part.until for part in settling]
-        until = None if None in ends else max(end for end in ends if end is not None)
-        others = earliest(part.until for part in parts if part.holds is for_all)
-        turns = until is None or (len(ends) == 1 and settling[0].turns and (others is None or others > until))
-    else:
-        until = earliest(part.until for part in parts)
-        turns = until is None or any(part.turns and part.until == until for part in parts)
-    return Answer(group.path, not holds if group.kind == "none" else holds, until, parts=parts, turns=turns)
+    holds, until, turns = settled(group.kind, [(part.holds, part.until, part.turns) for part in parts])
+    return Answer(group.path, holds, until, parts=parts, turns=turns)
 
 
 def _horizon(answer: Answer) -> datetime | None:
     """From when on something is unknown, such as what a model will say then; None: all is known."""
+    if answer.until is None:
+        return None  # whatever its parts will be
     if answer.parts:
         return earliest(_horizon(part) for part in answer.parts)
     return None if answer.turns else answer.until
 
 
 def _fact(question: Question, fact: Fact, person: Person, at: datetime) -> Answer:
-    found, value, ends = person.facts.get(fact.name), question.value, person.ends.get(fact.name)
-    holds = compares(found, question.op, value, at)
-    if isinstance(value, timedelta) and found is not None and found + value > at:
-        turn = found + value
-        if ends is None or turn < ends:
-            return Answer(question.path, holds, turn, found)
-    return Answer(question.path, holds, ends, found, turns=ends is None)
+    found, value = person.facts.get(fact.name), question.value
+    short = of_fact(found, value, comparing(question.op, value), person.ends.get(fact.name), at)
+    return Answer(question.path, short[0], short[1], found, turns=short[2])
 
 
 def _measured(question: Question, about: Measure, person: Person, at: datetime) -> Answer:
-    """The loss that turns the answer is looked for, so that a count far above its bound wakes nobody."""
-    series = person.series.get(about.events.of, NOTHING)
-    op, value = question.op, question.value
+    series, value = person.series.get(about.events.of, NOTHING), question.value
     since = begins(about.events.window, at, person.zone)
     matching = found_in(about.events, series, at, since)
     exact_from, before = known_from(about, series, since)
-    found: Any = None
-    to_come = matching
-    if about.function == "count":
-        found = len(matching) + (before.count if before else 0)
-        # Above the largest number it is compared with, one more or less makes no difference.
-        most = max(value) if isinstance(value, tuple) else value
-        assert isinstance(most, int)
-        to_come = matching[max(0, len(matching) - max(most, 0) - 1) :]
-    steps = course(about, to_come, before, at, person)
-    start, now = next(steps)
-    found = now if found is None else found
-    holds = compares(now, op, value, at)
-    until = None
-    for when, then in steps:
-        if isinstance(value, timedelta) and now is not None and start < now + value < when:
-            until = now + value
-        elif compares(then, op, value, when) is not holds:
-            until = when
-        if until is not None:
-            break
-        start, now = when, then
-    if until is None and isinstance(value, timedelta) and now is not None and now + value > start:
-        until = now + value
-    unseen = next_unseen(series, at)
-    turns = unseen is None or (until is not None and until < unseen)
-    until = until if turns else unseen
-    return Answer(question.path, holds, until, found, matching[-MAX_EVENTS_TOLD:], exact_from, turns=turns)
-
-
-def compares(found: Any, op: str, value: Any, at: datetime) -> bool:
-    """Whether it holds of what was found; what is not there satisfies `exists: false` alone, and what is of another
-    kind than the value `exists: true` alone."""
-    if found is None:
-        return op == "exists" and value is False
-    if isinstance(value, timedelta):
-        return isinstance(found, datetime) and (at >= found + value) is (op == "older_than")
-    if op not in ("exists", "contains"):
-        sample = value[0] if isinstance(value, tuple) else value
-        if type(found) is not type(sample):
-            return False
-    return bool(OPERATORS[op][0](found, value))
+    found, short = of_measure(about, value, comparing(question.op, value), matching, before, at, person)
+    short = or_unseen(short, series, at)
+    return Answer(question.path, short[0], short[1], found, matching[-MAX_EVENTS_TOLD:], exact_from, turns=short[2])
 
 
 def _then_not(rule: ThenNot, person: Person, at: datetime) -> Answer:
@@ -177,8 +123,3 @@ def _then_not(rule: ThenNot, person: Person, at: datetime) -> Answer:
     over = asked.over
     told = over[-MAX_EVENTS_TOLD:]
     return Answer(rule.path, bool(over), asked.until, len(over), told, asked.exact_from, turns=asked.turns)
-
-
-def earliest(times: Iterable[datetime | None]) -> datetime | None:
-    """The first of those that are times."""
-    return min((each for each in times if each is not None), default=None)

@@ -1,12 +1,13 @@
 """What a shop's customers are told apart by: its models in their order, and its segments, found by what they read."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from segmentation.domain.compiled import Ask, compiled
 from segmentation.domain.lapse import lapse
 from segmentation.domain.model import Model
 from segmentation.domain.rule import Bucket, Fact, Group, Question, Rule, Segment
@@ -35,11 +36,17 @@ class Rulebook(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def by_reads(self) -> Mapping[str, tuple[int, ...]]:
         """Places in `segments` by what is read there: a kind of events, a fact, a segment (`segment:<name>`)."""
-        found: dict[str, list[int]] = {}
-        for number, segment in enumerate(self.segments):
-            for name in segment.reads:
-                found.setdefault(name, []).append(number)
-        return {name: tuple(numbers) for name, numbers in found.items()}
+        return _places(segment.reads for segment in self.segments)
+
+    @cached_property
+    def models_by_reads(self) -> Mapping[str, tuple[int, ...]]:
+        """Places in `models` by what is read there: a kind of events, a fact."""
+        return _places(model.reads for model in self.models)
+
+    @cached_property
+    def model_numbers(self) -> Mapping[str, int]:
+        """Where each model stands in `models`."""
+        return {model.name: number for number, model in enumerate(self.models)}
 
     @cached_property
     def model_of(self) -> Mapping[str, str]:
@@ -62,6 +69,11 @@ class Rulebook(msgspec.Struct, frozen=True, dict=True):
         return tuple(_gate(each.rule) for each in self.segments)
 
     @cached_property
+    def asks(self) -> tuple[Ask, ...]:
+        """Of each in `segments`, the rule made ready."""
+        return tuple(compiled(each.rule) for each in self.segments)
+
+    @cached_property
     def lapses(self) -> Mapping[str, str]:
         """What passed where time alone changed the answer of a segment."""
         return {each.segment: lapse(each.rule) for each in self.segments}
@@ -71,15 +83,18 @@ class Rulebook(msgspec.Struct, frozen=True, dict=True):
         """Everything that any model or segment reads."""
         return frozenset(self.by_reads).union(*(model.reads for model in self.models))
 
-    def touched(self, names: Iterable[str]) -> Iterator[int]:
-        """Where segments stand that read any of these; one may come twice."""
-        by_reads = self.by_reads
-        for name in names:
-            yield from by_reads.get(name, ())
-
     def edited_after(self, revision: int) -> tuple[Segment, ...]:
         """Those that a profile of that revision was never asked about as they are now."""
         return tuple(each for each in self.segments if each.revision > revision) if revision < self.revision else ()
+
+
+def _places(reads: Iterable[Iterable[str]]) -> Mapping[str, tuple[int, ...]]:
+    """By each name, the places at which it is among those read."""
+    found: dict[str, list[int]] = {}
+    for number, names in enumerate(reads):
+        for name in names:
+            found.setdefault(name, []).append(number)
+    return {name: tuple(numbers) for name, numbers in found.items()}
 
 
 def _gate(rule: Rule) -> Gate | None:

@@ -48,6 +48,8 @@ class KnownOrder(Struct, frozen=True, array_like=True):
     @property
     def left_minor(self) -> int:
         """What was paid less what went back."""
+        if not self.refunds:
+            return self.amount_minor
         return max(0, self.amount_minor - sum(refund.amount_minor for refund in self.refunds))
 
 

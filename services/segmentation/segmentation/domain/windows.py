@@ -51,15 +51,11 @@ Window = Ever | Last | Between | Calendar
 def begins(window: Window, at: datetime, zone: ZoneInfo) -> datetime | None:
     """What is in the window at `at` is not before this; None: it has no beginning. Of `Last` the beginning itself is
     out, of the others in."""
-    match window:
-        case Ever():
-            return None
-        case Last(length):
-            return at - length
-        case Between(since):
-            return since
-        case Calendar(period):
-            return period_of(at, period, zone)
+    if isinstance(window, Last):  # first those that are asked about all day
+        return at - window.length
+    if isinstance(window, Ever):
+        return None
+    return window.since if isinstance(window, Between) else period_of(at, window.period, zone)
 
 
 def inside(window: Window, records: Sequence[Record], at: datetime, since: datetime | None) -> Sequence[Record]:
