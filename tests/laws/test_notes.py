@@ -34,13 +34,13 @@ EXAMPLES = 60
 ASIDES = frozenset(data.TYPE for data in NEWS)
 TIERS = st.sampled_from(get_args(Tier))
 BALANCES = st.sampled_from([0, 99, 100, 500])
-MESSAGE = ("k1", "email", "welcome", "first")
+OPENED = MessageOpened("k1", "email", "welcome", "first")
 ACCOUNTS: st.SearchStrategy[Data] = st.one_of(
     st.builds(PointsEarned, st.just("p1"), st.just(1), BALANCES),
     st.builds(PointsSpent, st.just("p2"), st.just(1), BALANCES),
     st.builds(TierChanged, TIERS, TIERS, st.just(0), st.just("spend")),
 )
-NOTES: st.SearchStrategy[Data] = st.one_of(ACCOUNTS, ACCOUNTS, st.just(MessageOpened(*MESSAGE)))
+NOTES: st.SearchStrategy[Data] = st.one_of(ACCOUNTS, ACCOUNTS, st.just(OPENED))
 
 
 def customer(stored: Stored[Profile] | None = None) -> Aggregate[Profile]:
@@ -200,9 +200,9 @@ def test_an_erased_person_keeps_what_loyalty_keeps_and_no_messages() -> None:
     one = customer()
     one.take(event(1, "c1", Visit(), START))
     one.take(note(1, PointsEarned("p", 100, 100), START))
-    one.take(note(2, MessageSent(*MESSAGE), START))
+    one.take(note(2, MessageSent("k1", "email", "welcome", "first"), START))
     one.take(event(2, "c1", CustomerErased(), START + DAY))
-    one.take(note(3, MessageOpened(*MESSAGE), START))
+    one.take(note(3, OPENED, START))
     assert one.stored is not None
     assert (one.stored.state.points, one.stored.state.series, one.stored.state.last_seen_at) == (100, {}, None)
     assert told(one.facts) == frozenset()

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from common.bus.postgres import PostgresBus
-from common.contracts.envelope import Decoder, Event
+from common.contracts.envelope import Data, Decoder, Event
 from common.contracts.ingest import OrderCompleted, OrderPaid
 from common.contracts.loyalty import TierChanged
 from common.contracts.segmentation import SegmentEntered, SegmentLeft
@@ -39,7 +39,7 @@ async def inside(stage: Stage) -> set[str]:
     return OF_LOYALTY & {row["segment"] for row in rows}
 
 
-async def reviewed(stage: Stage) -> list[Event[TierChanged]]:
+async def reviewed(stage: Stage) -> list[Event[Data]]:
     """What loyalty told of the tier, in order."""
     rows = await stage.admin.fetch("SELECT body FROM loyalty.outbox WHERE topic = $1 ORDER BY xid, id", ACCOUNTS.name)
     told = [Decoder(ACCOUNTS.events).decode(row["body"]) for row in rows]
