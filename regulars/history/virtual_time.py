@@ -8,6 +8,7 @@ import signal
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from heapq import merge
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -85,8 +86,9 @@ class Simulation:
         sent: list[Sent] = []
         ended: list[Ended] = []
         for key in keys:
-            profile = _live(self._segmentation, key, histories[key], at)
             account = _live(self._loyalty, key, histories[key], at)
+            heard = merge(histories[key], account.facts, key=_received_at)
+            profile = _live(self._segmentation, key, heard, at)
             requests = _live(self._journeys, key, histories[key], at).facts
             sent += [(step, self._month(key[0], time)) for step, time in self._told(key, requests, at)]
             assert profile.stored is not None
@@ -121,9 +123,9 @@ class Simulation:
         return f"{local.year}-{local.month:02}"
 
 
-def _live(service: Service[Any], key: Key, history: list[Event[Data]], at: datetime) -> Aggregate[Any]:
+def _live(service: Service[Any], key: Key, history: Iterable[Event[Data]], at: datetime) -> Aggregate[Any]:
     """One customer's life in one service."""
-    aggregate = Aggregate(service.name, service.decide, *key, None)
+    aggregate = Aggregate(service.name, service.decide, *key, None, service.asides)
     for event in history:
         if service.is_heeded(event.type):
             aggregate.take(event)
@@ -131,6 +133,10 @@ def _live(service: Service[Any], key: Key, history: list[Event[Data]], at: datet
     if aggregate.poison:
         raise AssertionError(f"{service.name} failed on {key}: {aggregate.poison[0].reason.reason}")
     return aggregate
+
+
+def _received_at(event: Event[Data]) -> datetime:
+    return event.received_at
 
 
 def _sent(request: Event[Data], message_key: str) -> Event[Data]:

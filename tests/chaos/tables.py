@@ -2,7 +2,8 @@
 
 Left out because it is physical: transaction and row ids, `part` (it follows from the key), times of notifier's attempts
 (`due_at`, `claimed_at`, `claims`, `tries`), and whatever is stamped with the moment at which a report of the sender
-came in, since reports and requests reach a customer by two topics, whose order is nobody's to promise.
+came in, since reports and requests reach a customer by two topics, whose order is nobody's to promise. For the same
+reason nothing but who is in is compared of the segments that ask about points and tier, of which loyalty tells.
 """
 
 import json
@@ -12,13 +13,22 @@ from typing import Any
 
 import asyncpg
 
+from common.shops import load_shops
 from notifier.domain.state import MAX_SETTLED
 from notifier.store import IN_DOUBT
 from regulars.services import NAMES
+from segmentation.segment_presets import load_segments
 from tests.chaos.compare import Differences, Row, compare
 
 PREFETCH = 5_000
 CONSUMERS = tuple(name for name in NAMES if name != "ingest")
+OF_LOYALTY = frozenset(
+    segment.segment
+    for segments in load_segments(load_shops()).values()
+    for segment in segments
+    if not segment.reads.isdisjoint(("tier", "points"))
+)
+NAMED = ", ".join(f"'{name}'" for name in sorted(OF_LOYALTY))
 BY_KEY = 'ORDER BY key COLLATE "C", value COLLATE "C"'
 
 
@@ -41,6 +51,17 @@ def _facts(owner: str) -> Table:
         f"{owner}: facts",
         "SELECT ARRAY[topic, key, coalesce(convert_from(body, 'UTF8')::json ->> 'id', '')] AS key,"
         f" convert_from(body, 'UTF8') AS value FROM {owner}.outbox WHERE key <> ''",
+    )
+
+
+def _facts_of_segmentation() -> Table:
+    """Without their ids, which count the facts of one occasion."""
+    told = "convert_from(body, 'UTF8')::jsonb AS told FROM segmentation.outbox WHERE key <> ''"
+    return _same(
+        "segmentation: facts",
+        "SELECT ARRAY[topic, key, told ->> 'type', told ->> 'time', coalesce(told #>> '{data,segment}', '')] AS key,"
+        f" (told - 'id')::text AS value FROM (SELECT topic, key, {told}) AS facts"
+        f" WHERE coalesce(told #>> '{{data,segment}}', '') NOT IN ({NAMED})",
     )
 
 
@@ -84,12 +105,14 @@ TABLES: tuple[Table, ...] = (
         "ingest: orders",
         "SELECT ARRAY[shop_id, order_id] AS key, customer_id || ' ' || body::text AS value FROM ingest.orders",
     ),
-    *(_facts(name) for name in NAMES if name != "notifier"),
+    *(_facts(name) for name in NAMES if name not in ("notifier", "segmentation")),
+    _facts_of_segmentation(),
     *(
         _same(
             f"{name}: states and timers",
-            "SELECT ARRAY[shop_id, customer_id] AS key, body::text || ' wakes ' || coalesce(wake_at::text, 'never')"
-            f" AS value FROM {name}.states",
+            # As jsonb: in which order somebody entered segments is no difference.
+            "SELECT ARRAY[shop_id, customer_id] AS key,"
+            f" body::jsonb::text || ' wakes ' || coalesce(wake_at::text, 'never') AS value FROM {name}.states",
         )
         for name in CONSUMERS
         if name != "notifier"
@@ -102,7 +125,12 @@ TABLES: tuple[Table, ...] = (
         )
         for name in NAMES
     ),
-    _whole("segmentation: memberships", "segmentation.memberships", "shop_id", "customer_id", "segment"),
+    _same(
+        "segmentation: memberships",
+        "SELECT ARRAY[shop_id, customer_id, segment] AS key,"
+        f" CASE WHEN segment IN ({NAMED}) THEN '' ELSE since || ' ' || reason END AS value"
+        " FROM segmentation.memberships",
+    ),
     # Who came and went within one batch is counted in neither, so only what is left of both can be the same.
     _same(
         "segmentation: numbers of members",

@@ -93,7 +93,7 @@ class World(Generic[S]):
         return msgspec.json.encode([(n, self.customers[n].stored, self.customers[n].facts) for n in names])
 
     def _customer(self, name: str, stored: Stored[S] | None) -> Aggregate[S]:
-        return Aggregate(self.service.name, self.service.decide, SHOP, name, stored)
+        return Aggregate(self.service.name, self.service.decide, SHOP, name, stored, self.service.asides)
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,14 @@ class Stage:
         self.one = Process(self)
         self._number = 0
 
+    @asynccontextmanager
+    async def running(self, road: Road[Any]) -> AsyncIterator[None]:
+        """Another service's road, while the context lasts."""
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(road.run())
+            yield
+            running.cancel()
+
     def event(self, customer_id: str, data: Data, at: datetime | None = None) -> Event[Data]:
         """The next event, received now."""
         self._number += 1
@@ -165,7 +173,7 @@ class Stage:
 @asynccontextmanager
 async def open_stage(dsn: str, **others: object) -> AsyncIterator[Stage]:
     """On an empty database."""
-    await migrate(_settings(dsn), ("ingest", "segmentation"))
+    await migrate(_settings(dsn), ("ingest", "segmentation", "loyalty"))
     async with join_stage(dsn, **others) as stage:
         await stage.one.rulebooks.load(stage.clock.at)
         yield stage

@@ -69,7 +69,7 @@ class Batch(Generic[S]):
     def decide(self, key: Key, body: str | None, wake_before: datetime | None = None) -> None:
         """Decides what the batch holds for one customer, on its stored body; then its timers due before a watermark."""
         stored = self._codec.stored.decode(body) if body is not None else None
-        aggregate = Aggregate(self.service.name, self.service.decide, *key, stored)
+        aggregate = Aggregate(self.service.name, self.service.decide, *key, stored, self.service.asides)
         for topic, event in self.events.get(key, ()):
             aggregate.take(event)
             self._bury(topic, key, aggregate)

@@ -4,13 +4,14 @@ Everything here is pure. The pipeline does the same with a database around it, t
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 
 from msgspec import Struct, structs
 
 from common.contracts.envelope import Data, Event, Rejection
 from common.contracts.ingest import CustomerErased, CustomerMerged, CustomerSplit, HistoryEnded
+from common.contracts.loyalty import PointsMoved, TierChanged
 from common.contracts.work import StateMoved, TimerDue
 from common.ids import derived_id
 
@@ -18,6 +19,7 @@ MAX_TIMERS_PLAYED = 10_000  # at one step of one customer; more means that a dec
 MAX_PASSED_ON = 16  # from one merged customer to the next; more means that they are merged in a circle
 MERGED_INTO_ITSELF = "a customer cannot be merged into itself"
 
+BEFORE_ALL = datetime.min.replace(tzinfo=UTC)  # the time of a customer of whom nothing but asides came
 AN_INSTANT = timedelta(microseconds=1)  # the smallest step of our time
 
 S = TypeVar("S")
@@ -38,7 +40,7 @@ class Occasion(Struct, frozen=True):
     customer_id: str
     what: Data | Timer
     at: datetime  # decision time, UTC; never runs backwards for a customer
-    occurred_at: datetime  # what the sender claims, never after `at`; a timer's own due time
+    occurred_at: datetime  # what the sender claims, never after `at` but of an aside; a timer's own due time
     historic: bool  # an import: change the state, tell and reward nobody
     cause: str  # id of the event or timer
 
@@ -78,14 +80,25 @@ class Poison(Struct, frozen=True):
 
 
 class Aggregate(Generic[S]):
-    """One customer while being decided: takes events in order, plays the timers between them, collects facts."""
+    """One customer while being decided: takes events in order, plays the timers between them, collects facts.
+
+    `asides` are the types of events that come by a topic of their own, before or after what happened earlier: they are
+    decided at the time the customer has come to, and move neither that nor the end of an import.
+    """
 
     def __init__(
-        self, service: str, decide: Decide[S], shop_id: str, customer_id: str, stored: Stored[S] | None
+        self,
+        service: str,
+        decide: Decide[S],
+        shop_id: str,
+        customer_id: str,
+        stored: Stored[S] | None,
+        asides: frozenset[str] = frozenset(),
     ) -> None:
         self._service = service
         self._source = f"regulars/{service}"
         self._decide = decide
+        self._asides = asides
         self.shop_id = shop_id
         self.customer_id = customer_id
         self.stored = stored
@@ -106,7 +119,7 @@ class Aggregate(Generic[S]):
     def _take_merged(self, event: Event[Data], into: str) -> None:
         """Of a customer who was merged: what is about this very id is decided here, all else by who lives on."""
         match event.data:
-            case CustomerSplit() | CustomerErased():
+            case CustomerSplit() | CustomerErased() | PointsMoved() | TierChanged():  # an account of its own
                 self._take(event)
             case CustomerMerged(into=other):  # told anew, of who the other was merged into: the state is there by then
                 self._point(event, other)
@@ -123,8 +136,11 @@ class Aggregate(Generic[S]):
                 self._pass_on(event, into)
 
     def _take(self, event: Event[Data]) -> None:
-        at = event.received_at if self.stored is None else max(event.received_at, self.stored.at)
-        self._play(at)
+        is_aside = event.type in self._asides
+        at = BEFORE_ALL if self.stored is None else self.stored.at
+        if not is_aside:
+            at = max(event.received_at, at)
+            self._play(at)
         before = self.stored
         was_historic = before is not None and before.historic
         occasion = Occasion(
@@ -132,11 +148,11 @@ class Aggregate(Generic[S]):
             customer_id=self.customer_id,
             what=_timer(event.data) if isinstance(event.data, TimerDue) else event.data,
             at=at,
-            occurred_at=min(event.occurred_at, at),
+            occurred_at=event.occurred_at if is_aside else min(event.occurred_at, at),
             historic=event.historic or (was_historic and isinstance(event.data, StateMoved)),
             cause=derived_id(event.source, event.id),
         )
-        if self._step(occasion, event.historic or was_historic, event):
+        if self._step(occasion, was_historic or (event.historic and not is_aside), event):
             if isinstance(event.data, CustomerMerged) and before is not None:
                 self._hand_over(event.data.into, before.state, occasion)
             elif isinstance(event.data, CustomerSplit) and before is not None and self.stored is not None:

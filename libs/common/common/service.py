@@ -47,12 +47,18 @@ class Service(Generic[S]):
     state: type[S]
     decide: Decide[S]
     project: Project[S] = project_nothing
+    told_aside: tuple[Topic, ...] = ()  # of what it reads, what must not move a customer's time
     heeds: frozenset[type[Data]] | None = None  # what the decision has a branch for; None: everything it reads
 
     def is_heeded(self, event_type: str) -> bool:
         """Whether the decision could do anything but leave all as it is. What it could not, never reaches it: most of
         what a shop tells is nothing to most services, and looking up a customer for it is most of the work."""
         return self._heeded is None or event_type in self._heeded
+
+    @cached_property
+    def asides(self) -> frozenset[str]:
+        """The types of events that are told aside; see `Aggregate`."""
+        return frozenset(data.TYPE for topic in self.told_aside for data in topic.events)
 
     @cached_property
     def _heeded(self) -> frozenset[str] | None:

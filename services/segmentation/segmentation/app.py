@@ -8,7 +8,7 @@ import asyncpg
 from fastapi import APIRouter
 
 from common.clock import Clock
-from common.contracts.topics import INGEST_EVENTS, MEMBERSHIPS, SEGMENTATION_WORK
+from common.contracts.topics import ACCOUNTS, INGEST_EVENTS, MEMBERSHIPS, SEGMENTATION_WORK
 from common.house import House, Part
 from common.service import Service
 from common.shops import Shop
@@ -17,6 +17,7 @@ from segmentation.api import router
 from segmentation.counting import Counting
 from segmentation.deciding_time import measured
 from segmentation.domain.decide import decider
+from segmentation.domain.notes import NEWS
 from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.state import Profile
 from segmentation.own import api as own_api
@@ -33,12 +34,14 @@ def service(rulebooks: Mapping[str, Rulebook]) -> Service[Profile]:
     """What makes segmentation a service of the road. It looks a rulebook up at every decision: they may change."""
     return Service(
         name="segmentation",
-        reads=(INGEST_EVENTS,),
+        reads=(INGEST_EVENTS, ACCOUNTS),
         writes=MEMBERSHIPS,
         work=SEGMENTATION_WORK,
         state=Profile,
         decide=decider(rulebooks),
         project=project,
+        told_aside=(ACCOUNTS,),
+        heeds=frozenset((*INGEST_EVENTS.events, *SEGMENTATION_WORK.events, *NEWS)),
     )
 
 

@@ -14,6 +14,8 @@ from common.decision import Decide, Decision, Occasion, Timer
 from segmentation.domain.asking import ACTIVITY, LIFECYCLE, NEW_RULES, Asking, of_nobody
 from segmentation.domain.evolve import Touched, evolve, phrase
 from segmentation.domain.merge import everything_of, join, part, still_known, without_person
+from segmentation.domain.notes import HEARD, heard, is_news, reason, told
+from segmentation.domain.notes import timer as timer_of_notes
 from segmentation.domain.orders import brought_up
 from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.state import Profile
@@ -26,6 +28,7 @@ ERASED = "erased"
 ASK_AGAIN_AFTER = timedelta(seconds=10)  # where another process knows newer rules: by then this one knows them too
 NOT_ASKED = -1  # the revision of a profile that is asked everything when it is next met
 _NOBODY = Profile()
+_UNMET = Profile(resting=True)
 # The very texts of the contract, since a default is left out of JSON where it is that very text.
 _LIFECYCLES: Mapping[str, Lifecycle] = {name: name for name in get_args(Lifecycle)}
 
@@ -37,8 +40,13 @@ def decider(rulebooks: Mapping[str, Rulebook]) -> Decide[Profile]:
 
     def decide(before: Profile | None, occasion: Occasion) -> Decision[Profile]:
         book = rulebooks[occasion.shop_id]
-        if before is not None:
+        if before is not None and not _is_unmet(before):
             return _decide(before, brought_up(before), occasion, book)
+        if is_news(occasion.what):  # of who is nobody yet: it waits for what the shop tells
+            return Decision(heard(told(before or _UNMET, occasion), occasion)[0])
+        if before is not None:
+            asked = isinstance(occasion.what, SegmentRecheck)
+            return Decision(before) if asked else _decide(None, replace(before, resting=False), occasion, book)
         made_for, nobody = nobodies.get(book.shop_id, (None, None))
         if made_for is not book:
             nobody = of_nobody(book, occasion.at)
@@ -46,6 +54,11 @@ def decider(rulebooks: Mapping[str, Rulebook]) -> Decide[Profile]:
         return _decide(None, nobody or _NOBODY, occasion, book)
 
     return decide
+
+
+def _is_unmet(profile: Profile) -> bool:
+    """Of whom nothing is known but what other services told."""
+    return profile.resting and profile.erased_at is None
 
 
 def _decide(before: Profile | None, known: Profile, occasion: Occasion, book: Rulebook) -> Decision[Profile]:
@@ -57,6 +70,8 @@ def _decide(before: Profile | None, known: Profile, occasion: Occasion, book: Ru
             return _forget(known, occasion)
         case SegmentRecheck() | ListChanged() if known.closed:
             return Decision(known)
+        case _ if known.closed and is_news(what):
+            return Decision(heard(told(known, occasion), occasion)[0])
         case SegmentRecheck() | ListChanged() if before and what.at is not None and occasion.at < what.at:
             return _later(known, what, what.at, occasion, book)
         case CustomerSplit(out_of):
@@ -71,10 +86,14 @@ def _decide(before: Profile | None, known: Profile, occasion: Occasion, book: Ru
 def _after(known: Profile, occasion: Occasion, book: Rulebook) -> tuple[Profile, Touched]:
     """The profile after what happened, and what of it became another."""
     match occasion.what:
+        case Timer(kind=kind) if kind == HEARD:
+            return heard(known, occasion)
         case SegmentRecheck() | Timer():
             return known, ()
+        case _ if is_news(occasion.what):
+            return heard(told(known, occasion), occasion)
         case CustomerErased():
-            return replace(_NOBODY, erased_at=occasion.at, resting=True), ()
+            return replace(_NOBODY, erased_at=occasion.at, resting=True, waiting=known.waiting), ()
         case StateMoved() as what:
             return _merged(known, what, occasion)
         case _:
@@ -121,7 +140,7 @@ def _ask(
 ) -> Decision[Profile]:
     """Those are asked whom this concerns; what they say is kept, and told where it is another than before."""
     what = occasion.what
-    why = "" if isinstance(what, Timer) else _phrase(what)
+    why = reason(what) if isinstance(what, Timer) else _phrase(what)
     ids = occasion.shop_id, occasion.customer_id
     touching = dict.fromkeys(touched, why)
     asked = Asking(book, *ids, before, profile, occasion.at, touching, because, everything=everything)
@@ -140,11 +159,12 @@ def _ask(
 
 
 def _timers(profile: Profile, again_at: datetime | None = None) -> tuple[Timer, ...]:
-    """One: when the first of all that was said may change by itself."""
+    """When the first of all that was said may change by itself, and when the first note's time comes."""
     ends = [kept.until for kept in profile.answers.values()]
     ends += [place.until for place in profile.places.values()]
     due = min(filter(None, (*ends, again_at)), default=None)
-    return () if due is None else (Timer(due, CHANGE),)
+    change = None if due is None else Timer(due, CHANGE)
+    return tuple(filter(None, (change, timer_of_notes(profile))))
 
 
 def _again_at(profile: Profile, occasion: Occasion, book: Rulebook) -> datetime | None:

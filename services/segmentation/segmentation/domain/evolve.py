@@ -26,8 +26,7 @@ from common.contracts.ingest import (
     ShipmentDelivered,
     Visit,
 )
-from common.contracts.loyalty import PointsMoved, TierChanged
-from common.contracts.notifier import MessageClicked, MessageDelivered, MessageOpened, MessageOutcome, MessageSent
+from common.contracts.notifier import MessageClicked, MessageOpened
 from common.contracts.segmentation import ListChanged
 from common.decision import Occasion, Timer
 from common.money import Money
@@ -62,7 +61,6 @@ DOINGS = frozenset(
 OF_ORDERS = frozenset(
     data.TYPE for data in (OrderPlaced, OrderUpdated, OrderPaid, OrderCancelled, OrderRefunded, OrderCompleted)
 )
-OF_MESSAGES = (MessageSent, MessageDelivered, MessageOpened, MessageClicked)
 
 Changes = dict[str, Any]  # of a profile, by field
 Touched = tuple[str, ...]
@@ -215,19 +213,6 @@ def _consented(profile: Profile, what: Any, when: datetime, _: str) -> tuple[Cha
     return {"consents": {**profile.consents, name: said}}, ("refused", "allowed")
 
 
-def _messaged(profile: Profile, what: MessageOutcome, when: datetime, name: str) -> tuple[Changes, Touched]:
-    about = {"channel": what.channel, "journey": what.journey, "step": what.step}
-    return _remembered(profile, what.TYPE, when, name, **about), (what.TYPE,)
-
-
-def _points(profile: Profile, what: Any, _: datetime, __: str) -> tuple[Changes, Touched]:
-    return ({}, NONE) if what.balance == profile.points else ({"points": what.balance}, ("points",))
-
-
-def _tier(profile: Profile, what: Any, _: datetime, __: str) -> tuple[Changes, Touched]:
-    return ({}, NONE) if what.tier == profile.tier else ({"tier": what.tier}, ("tier",))
-
-
 def _listed(profile: Profile, what: Any, _: datetime, __: str) -> tuple[Changes, Touched]:
     lists = {*profile.lists, what.list} if what.is_in else {*profile.lists} - {what.list}
     if lists == {*profile.lists}:
@@ -246,9 +231,6 @@ _NEWS: Mapping[type[Data], Callable[[Profile, Any, datetime, str], tuple[Changes
     CustomerRegistered: _said_of,
     CustomerUpdated: _said_of,
     ConsentChanged: _consented,
-    **dict.fromkeys(OF_MESSAGES, _messaged),
-    **dict.fromkeys(PointsMoved.__subclasses__(), _points),
-    TierChanged: _tier,
     ListChanged: _listed,
 }
 _OF_TYPE = {data.TYPE: news for data, news in _NEWS.items()}

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from segmentation.domain.catalogue import ATTRIBUTE, SERIES
 from segmentation.domain.evolve import CART_FACTS, MAX_ATTRIBUTES, Touched
+from segmentation.domain.notes import joined, parted
 from segmentation.domain.orders import MADE_OF, in_bounds, known, newest
 from segmentation.domain.records import NOTHING, Record, Series, Sums, added, bounded, in_order, minus, plus
 from segmentation.domain.state import Carts, KnownOrder, Profile, Refund, Reviews, Visits
@@ -50,6 +51,7 @@ def join(ours: Profile, theirs: Profile) -> Profile:
         lists=tuple(sorted({*ours.lists, *theirs.lists})),
         first_seen_at=min((at for at in (ours.first_seen_at, theirs.first_seen_at) if at), default=None),
         last_seen_at=max((at for at in (ours.last_seen_at, theirs.last_seen_at) if at), default=None),
+        waiting=joined(ours.waiting, theirs.waiting),
     )
     return known(together, list(orders.values()), _sums(ours.dropped, theirs.dropped))
 
@@ -71,14 +73,15 @@ def part(ours: Profile, theirs: Profile) -> Profile:
         visits=_less_visits(ours.visits, theirs.visits),
         series=_without(ours.series, theirs.series),
         lists=tuple(name for name in ours.lists if name not in theirs.lists),
+        waiting=parted(ours.waiting, theirs.waiting),
     )
     left = {kind: sums for kind, total in ours.dropped.items() if (sums := minus(total, lost.get(kind)))}
     return known(apart, [order for order in ours.orders if order.order_id not in brought], left)
 
 
 def without_person(profile: Profile) -> Profile:
-    """What the shop's own books need: orders and their money. Who the person is, what it did, looked at and bought is
-    forgotten."""
+    """What the shop's own books need: orders and their money, and what loyalty keeps. Who the person is, what it did,
+    looked at and bought is forgotten."""
     orders = tuple(replace(o, pieces=0, items=(), categories=()) for o in profile.orders)
     return Profile(
         lifecycle=profile.lifecycle,
@@ -87,6 +90,9 @@ def without_person(profile: Profile) -> Profile:
         orders=orders,
         dropped=profile.dropped,
         erased_at=profile.erased_at,
+        tier=profile.tier,
+        points=profile.points,
+        waiting=profile.waiting,
         answers=profile.answers,
         places=profile.places,
         revision=profile.revision,

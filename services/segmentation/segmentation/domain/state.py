@@ -1,8 +1,9 @@
 """What is remembered of a customer: orders, events, who the person is, and what was last told of it.
 
-Everything here is bounded: orders.MAX_ORDERS orders, records.MAX_RECORDS events of each other kind, and as many models
-and segments as the shop has. Every customer's row is read and written all day: the inner records are arrays in JSON,
-without field names. A field may be added at their end, with a default, and at no other place.
+Everything here is bounded: orders.MAX_ORDERS orders, records.MAX_RECORDS events of each other kind, as many models and
+segments as the shop has, and notes.MAX_WAITING notes. Every customer's row is read and written all day: the inner
+records are arrays in JSON, without field names. A field may be added at their end, with a default, and at no other
+place.
 """
 
 from datetime import datetime
@@ -107,6 +108,15 @@ class Place(Struct, frozen=True, array_like=True):
     version: int = 1
 
 
+class Note(Struct, frozen=True, array_like=True):
+    """What another service told: its time (UTC), the type of the event, its name, and what it says."""
+
+    at: datetime
+    kind: str
+    name: str
+    about: dict[str, str | int] = {}
+
+
 class Profile(Struct, frozen=True, omit_defaults=True):
     """A customer. `lifecycle`, `activity`, `answers` and `places` are what was last told, all the rest is what
     happened."""
@@ -138,4 +148,7 @@ class Profile(Struct, frozen=True, omit_defaults=True):
     revision: int = -1  # of the rulebook, at which everything edited was asked; -1: not asked yet
     edition: str = ""  # of the presets it was asked by
     closed: bool = False  # merged into another, who is asked instead
-    resting: bool = False  # erased, and nothing was heard since: in no segment but its cell of the grid
+    # Erased, and nothing was heard since: in no segment but its cell of the grid. Or never heard of by the shop, but by
+    # what other services told: nobody yet, and asked nothing.
+    resting: bool = False
+    waiting: tuple[Note, ...] = ()  # what other services told of a time that is still to come here, in order
