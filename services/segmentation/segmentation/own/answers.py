@@ -21,7 +21,8 @@ RuleTree = Annotated[Any, Field(alias="in")]
 
 class BackfillOut(BaseModel):
     """How far an edit is felt: `passed` of `customers` were looked at in this `round`, `asked` were told to look again
-    in all rounds. It has `ended` once a round found nobody behind, or was given up after 30 rounds: then `behind` is above 0."""
+    in all rounds. It has `ended` once a round found nobody behind, or was given up after 30 rounds: then `behind` is
+    above 0."""
 
     customers: int
     passed: int
