@@ -68,8 +68,8 @@ class Hands:
 class Process:
     """One process of segmentation: what it knows of the rulebooks, and its road."""
 
-    def __init__(self, stage: "Stage") -> None:
-        self.rulebooks = Rulebooks(stage.pool, books())
+    def __init__(self, stage: "Stage", presets: Mapping[str, Rulebook] | None = None) -> None:
+        self.rulebooks = Rulebooks(stage.pool, presets or books())
         self.editing = Editing(stage.pool, self.rulebooks.presets, stage.clock, wait=AT_ONCE)
         bus = PostgresBus(stage.pool, stage.bell)
         self.road = Road(service(self.rulebooks), stage.pool, bus, stage.clock, stage.settings, stage.bell)

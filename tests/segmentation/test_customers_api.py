@@ -211,6 +211,17 @@ async def test_who_is_forgotten_is_in_nothing_but_its_cell(
     assert [one["segment"] for one in (await got(client, "/v1/customers/ann"))["memberships"]] == ["repeat-active"]
 
 
+async def test_the_timeline_of_who_is_forgotten_begins_anew(pool: asyncpg.Pool, client: httpx.AsyncClient) -> None:
+    await tell(pool, paid(1, "ann", NOON, "a"), paid(2, "ann", NOON, "b"))
+    assert (await got(client, "/v1/customers/ann/timeline"))["items"]
+    await tell(pool, event(3, "ann", CustomerErased(), NOON + DAY))
+    told = [one for one in (await got(client, "/v1/customers/ann/timeline"))["items"] if one["told"]]
+    assert told == []
+    await tell(pool, event(4, "ann", Visit(), NOON + 2 * DAY), event(5, "ann", Visit(), NOON + 2 * DAY))
+    told = [one for one in (await got(client, "/v1/customers/ann/timeline"))["items"] if one["told"]]
+    assert {one["at"][:10] for one in told} == {"2026-05-03"}
+
+
 async def test_the_timeline_has_what_happened_and_what_was_told(pool: asyncpg.Pool, client: httpx.AsyncClient) -> None:
     await tell(pool, event(1, "ann", Visit(item_id="mug"), NOON), event(2, "bob", Visit(), NOON))
     await tell(pool, event(3, "ann", Visit(), NOON + 2 * DAY))

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+import msgspec
+
 from common.contracts.segmentation import LifecycleChanged, SegmentEntered, SegmentLeft
 from common.db.engine import Connection
 from common.service import Saved
@@ -28,6 +30,16 @@ ON CONFLICT (shop_id, customer_id, segment) DO UPDATE SET since = EXCLUDED.since
 LEAVE_ALL = """
 DELETE FROM memberships m USING unnest($1::text[], $2::text[]) AS gone (shop_id, customer_id)
 WHERE (m.shop_id, m.customer_id) = (gone.shop_id, gone.customer_id)
+"""
+
+# Whoever was erased stands on no list that was put before. The revision's back-fill says when that was; a row that the
+# profile knows of again was put after it. Primary key, list by list.
+FORGET_LISTS = """
+DELETE FROM list_members m USING unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[])
+    AS gone (shop_id, customer_id, erased_at, lists) JOIN lists l USING (shop_id)
+WHERE (m.shop_id, m.list, m.customer_id) = (gone.shop_id, l.list, gone.customer_id)
+    AND NOT gone.lists::jsonb ? m.list AND NOT EXISTS (SELECT 1 FROM backfills b
+        WHERE (b.shop_id, b.revision) = (m.shop_id, m.revision) AND b.at > gone.erased_at)
 """
 
 
@@ -62,7 +74,14 @@ async def project(connection: Connection, saved: Sequence[Saved[Profile]]) -> No
         await connection.execute(ENTER, *zip(*sorted(entered), strict=True))
     if gone := sorted((one.shop_id, one.customer_id) for one in saved if one.stored.into):
         await connection.execute(LEAVE_ALL, *zip(*gone, strict=True))
+    if erased := [_erased(one) for one in saved if one.stored.state.erased_at is not None]:
+        await connection.execute(FORGET_LISTS, *zip(*sorted(erased), strict=True))
     await rfm_scales.keep(connection, [_buyer(one) for one in saved if _may_have_bought(one)])
+
+
+def _erased(one: Saved[Profile]) -> tuple[str, str, datetime | None, str]:
+    profile = one.stored.state
+    return one.shop_id, one.customer_id, profile.erased_at, msgspec.json.encode(profile.lists).decode()
 
 
 def _may_have_bought(one: Saved[Profile]) -> bool:

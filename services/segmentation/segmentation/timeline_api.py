@@ -64,12 +64,13 @@ def router(pool: asyncpg.Pool, shops: Mapping[str, Shop], books: Mapping[str, Ru
         customer_id: PlainId, caller: Reader, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> TimelineOut:
         """What a customer did and what was told of it, newest first: of each type of event the newest 200, and every
-        fact. An event that comes late stands at its own time."""
+        fact; of who was erased, those since. An event that comes late stands at its own time."""
         shop = shop_of(shops, caller)
         position = _position(cursor)
         async with pool.acquire() as connection:
             known = await queries.known(connection, shop.shop_id, customer_id)
-            told = await facts(connection, shop.shop_id, known.customer_id, position.fact, limit + 1)
+            erased_at = known.stored.state.erased_at
+            told = await facts(connection, shop.shop_id, known.customer_id, position.fact, limit + 1, erased_at)
         series = seen(books[shop.shop_id], known.customer_id, known.stored.state).series
         entries = timeline.merged(timeline.events(series, position), told, limit + 1)
         shown = entries[:limit]

@@ -31,10 +31,16 @@ _TOLD = msgspec.json.Decoder(_Told)
 
 
 async def facts(
-    connection: Connection, shop_id: str, customer_id: str, before: FactPlace | None, limit: int
+    connection: Connection,
+    shop_id: str,
+    customer_id: str,
+    before: FactPlace | None,
+    limit: int,
+    erased_at: datetime | None,
 ) -> list[Entry]:
-    """The newest facts told before that place, newest first."""
+    """The newest facts told before that place, newest first; of who was erased, those told since."""
     _, _, key = place_of(MEMBERSHIPS.name, shop_id, customer_id)
     rows = await connection.fetch(FACTS, key, *(before or (None, None)), limit)
     told = [(_TOLD.decode(row["body"]), (row["xid"], row["id"])) for row in rows]
-    return [Entry(one.time, one.type, one.id, one.data, fact=place) for one, place in told]
+    since = [(one, place) for one, place in told if erased_at is None or one.time > erased_at]
+    return [Entry(one.time, one.type, one.id, one.data, fact=place) for one, place in since]

@@ -86,5 +86,6 @@ SEGMENT_DECISION = Histogram("regulars_segmentation_decision_seconds", "Per deci
 # Of edited segments: customers that back-fills have yet to look at, and those that were told to look again.
 BACKFILL_LEFT = Gauge("regulars_segmentation_backfill_left_customers", "To be looked at.")
 BACKFILL_TOLD = Counter("regulars_segmentation_backfill_told_customers_total", "Told to look again.")
+BACKFILL_BEHIND = Counter("regulars_segmentation_backfill_behind_customers_total", "Still not asked when it ended.")
 # Messages to people; `outcome` is sent, failed, in_doubt or suppressed.
 NOTIFIER_MESSAGES = Counter("regulars_notifier_messages_total", "Messages.", ("channel", "outcome"))

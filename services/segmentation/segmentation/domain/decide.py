@@ -123,7 +123,7 @@ def _later(
     """A timer for the time of the edit asks what was edited: it goes off once all news up to then is decided."""
     if isinstance(what, ListChanged):
         profile, _ = evolve(profile, occasion, book.currency)
-    elif profile.revision >= what.revision:
+    elif profile.revision >= what.revision and profile.edition == book.edition:
         return Decision(profile, (), _timers(profile))
     return Decision(replace(profile, revision=min(profile.revision, what.revision - 1)), (), _timers(profile, at))
 

@@ -71,6 +71,9 @@ def evolve(profile: Profile, occasion: Occasion, currency: str) -> tuple[Profile
     """The profile after what happened, and what of it became another."""
     what, when = occasion.what, occasion.occurred_at.astimezone(UTC)
     assert not isinstance(what, Timer)
+    if what.TYPE == ListChanged.TYPE and not _is_news(profile, what, when):
+        changes, touched = _unlisted(profile, what)
+        return (replace(profile, **changes) if changes else profile), touched
     changes: Changes = {}
     touched: Touched = NONE
     if profile.first_seen_at is None or when < profile.first_seen_at:
@@ -214,10 +217,28 @@ def _consented(profile: Profile, what: Any, when: datetime, _: str) -> tuple[Cha
 
 
 def _listed(profile: Profile, what: Any, _: datetime, __: str) -> tuple[Changes, Touched]:
-    lists = {*profile.lists, what.list} if what.is_in else {*profile.lists} - {what.list}
-    if lists == {*profile.lists}:
+    if not what.is_in:
+        return _unlisted(profile, what)
+    lent = tuple(name for name in profile.lists_lent if name != what.list)
+    changes: Changes = {} if lent == profile.lists_lent else {"lists_lent": lent}
+    if what.list in profile.lists:
+        return changes, NONE
+    return changes | {"lists": tuple(sorted({*profile.lists, what.list}))}, (f"list:{what.list}",)
+
+
+def _unlisted(profile: Profile, what: Any) -> tuple[Changes, Touched]:
+    if what.is_in or what.list not in profile.lists:
         return {}, NONE
-    return {"lists": tuple(sorted(lists))}, (f"list:{what.list}",)
+    fields = ("lists", "lists_lent")
+    changes = {field: tuple(n for n in getattr(profile, field) if n != what.list) for field in fields}
+    return changes, (f"list:{what.list}",)
+
+
+def _is_news(profile: Profile, what: ListChanged, when: datetime) -> bool:
+    """Not of somebody erased, unless the shop itself put that id on a list after the erasure."""
+    if profile.erased_at is None:
+        return True
+    return (what.at or when) > profile.erased_at if what.is_in else not profile.resting
 
 
 _NEWS: Mapping[type[Data], Callable[[Profile, Any, datetime, str], tuple[Changes, Touched]]] = {

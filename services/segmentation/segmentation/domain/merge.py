@@ -49,6 +49,7 @@ def join(ours: Profile, theirs: Profile) -> Profile:
             for name in theirs.consents | ours.consents
         },
         lists=tuple(sorted({*ours.lists, *theirs.lists})),
+        lists_lent=tuple(sorted({*ours.lists_lent, *theirs.lists} - ({*ours.lists} - {*ours.lists_lent}))),
         first_seen_at=min((at for at in (ours.first_seen_at, theirs.first_seen_at) if at), default=None),
         last_seen_at=max((at for at in (ours.last_seen_at, theirs.last_seen_at) if at), default=None),
         waiting=joined(ours.waiting, theirs.waiting),
@@ -72,7 +73,8 @@ def part(ours: Profile, theirs: Profile) -> Profile:
         reviews=_less_reviews(ours.reviews, theirs.reviews),
         visits=_less_visits(ours.visits, theirs.visits),
         series=_without(ours.series, theirs.series),
-        lists=tuple(name for name in ours.lists if name not in theirs.lists),
+        lists=tuple(name for name in ours.lists if name not in theirs.lists or name not in ours.lists_lent),
+        lists_lent=tuple(name for name in ours.lists_lent if name not in theirs.lists),
         waiting=parted(ours.waiting, theirs.waiting),
     )
     left = {kind: sums for kind, total in ours.dropped.items() if (sums := minus(total, lost.get(kind)))}

@@ -141,6 +141,7 @@ class Profile(Struct, frozen=True, omit_defaults=True):
     tier: str | None = None
     points: int | None = None
     lists: tuple[str, ...] = ()  # the static lists that hold the customer, sorted
+    lists_lent: tuple[str, ...] = ()  # those of them that only who was merged into it stood on, sorted
     first_seen_at: datetime | None = None  # when anything was first heard of it
     last_seen_at: datetime | None = None  # when the person last did something
     answers: dict[str, Kept] = {}  # by model

@@ -21,7 +21,8 @@ RuleTree = Annotated[Any, Field(alias="in")]
 
 class BackfillOut(BaseModel):
     """How far an edit is felt: `passed` of `customers` were looked at in this `round`, `asked` were told to look again
-    in all rounds. It has `ended` once a round found nobody behind."""
+    in all rounds. It has `ended` once a round found nobody behind, or was given up after 30 rounds: then `behind` is
+    above 0."""
 
     customers: int
     passed: int
@@ -29,6 +30,7 @@ class BackfillOut(BaseModel):
     round: int
     begun_at: datetime
     ended: bool
+    behind: int
 
 
 class VersionOut(BaseModel):
@@ -70,6 +72,7 @@ def backfill_out(progress: jobs.Progress | None) -> BackfillOut | None:
         round=progress.pass_,
         begun_at=progress.at,
         ended=progress.ended_at is not None,
+        behind=progress.behind if progress.ended_at is not None else 0,
     )
 
 

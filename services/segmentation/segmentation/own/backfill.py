@@ -30,7 +30,10 @@ LOOKS = 10  # chunks looked at in one transaction, where nobody in them is behin
 LOOK_S = 0.5  # between two looks for something to do
 BREATH_S = 0.05  # between two steps, or looks whether the road has come so far
 WAIT = rulebooks.WAIT  # for whoever begins one: until every process has heard of the edit
-PASS_AGAIN = timedelta(seconds=2)  # alarms that the last pass set have gone off by then
+PASS_AGAIN = timedelta(seconds=2)  # alarms that the last pass set have gone off by then; longer after each pass
+# Whoever is behind after so many, a quarter of an hour, cannot be asked: its letters say why, or no process knows the
+# edit. It is asked when it is next met.
+PASSES_MAX = 30
 SOURCE = "regulars/segmentation/backfill"  # none of the road's own: so it is passed on to who somebody was merged into
 # Of no time of its own: it is decided at the time the customer has come to, and no alarm goes off because of it.
 NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
@@ -128,15 +131,19 @@ class Backfill:
         await jobs.step(connection, job, cursor, passed, len(events), pause)
 
     async def _passed(self, connection: Connection, job: Job) -> None:
-        if job.told:
-            await jobs.again(connection, job, self._again)
+        if job.told and job.pass_ < PASSES_MAX:
+            await jobs.again(connection, job, self._again * job.pass_)
             return
         await jobs.end(connection, job)
-        log.info("back-fill ended", shop=job.shop_id, revision=job.revision, passes=job.pass_)
+        if job.told:
+            metrics.BACKFILL_BEHIND.inc(job.told)
+            log.warning("back-fill given up", shop=job.shop_id, revision=job.revision, behind=job.told)
+        else:
+            log.info("back-fill ended", shop=job.shop_id, revision=job.revision, passes=job.pass_)
 
 
 def _is_behind(customer: Known, job: Job) -> bool:
-    return not customer.aside and customer.revision < job.revision
+    return not customer.aside and (customer.revision < job.revision or customer.edition != job.edition)
 
 
 def _recheck(job: Job, customer_id: str) -> Event[Data]:

@@ -83,13 +83,14 @@ class Editing:
         """Everybody leaves it. Raises Conflict while another segment asks about it, or Unknown."""
         async with self._pool.acquire() as connection, connection.transaction():
             self._refuse_preset(caller.shop_id, segment)
-            revision = await store.raise_revision(connection, caller.shop_id)
+            await store.lock(connection, caller.shop_id)
             known = await store.newest(connection, caller.shop_id)
             last = known.get(segment)
             if last is None:
                 raise Unknown
             if last.state == "archived":
                 return last
+            revision = await store.raise_revision(connection, caller.shop_id)
             if readers := readers_of(await self._composed(connection, caller.shop_id, known), segment):
                 raise Conflict(f"asked about by {', '.join(readers)}: edit or archive those first")
             return await self._add(connection, caller, last, Wording(last.names, last.rule), revision, archived=True)
@@ -99,10 +100,13 @@ class Editing:
         async with self._pool.acquire() as connection, connection.transaction():
             if fault := fault_of_name(name, ()):
                 raise Faulty(Rejection("$.list", fault))
-            revision = await store.raise_revision(connection, caller.shop_id)
+            await store.lock(connection, caller.shop_id)
             known = await lists.revisions_of_lists(connection, caller.shop_id)
             if name not in known and len(known) >= MAX_LISTS:
                 raise Conflict(f"the shop has {MAX_LISTS} lists, the most there can be")
+            if name in known and await lists.holds(connection, caller.shop_id, name, customers):
+                return lists.Changes(put_on=0, taken_off=0)
+            revision = await store.raise_revision(connection, caller.shop_id)
             now = self._clock.now()
             changes = await lists.put(connection, caller.shop_id, name, customers, revision, now, caller.key_id)
             reason = f"list {name}"

@@ -1,7 +1,7 @@
 """SQL of back-fills: which there are, how far each has come, and whom it looks at next.
 
 A back-fill passes all customers of a shop in order of their ids, or all of a list whom an edit put on it or took off.
-Passes follow each other until one finds nobody who is behind.
+Passes follow each other until one finds nobody who is behind, PASSES_MAX at most.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,8 @@ VALUES ($1, $2, $3, $4, $5,
 """
 # The one whose turn it is, unless what the last step told still keeps others waiting. By backfills_open.
 NEXT = """
-SELECT id, shop_id, revision, at, list, pass, cursor, passed, told FROM backfills
+SELECT id, shop_id, revision, at, list, pass, cursor, passed, told,
+    (SELECT edition FROM rulebooks r WHERE r.shop_id = backfills.shop_id) AS edition FROM backfills
 WHERE ended_at IS NULL AND not_before <= clock_timestamp()
     AND NOT EXISTS (SELECT 1 FROM backfills WHERE ended_at IS NULL AND paced_until > clock_timestamp())
 ORDER BY paced_until NULLS FIRST, id LIMIT 1
@@ -54,7 +55,7 @@ END = "UPDATE backfills SET ended_at = clock_timestamp(), passed = GREATEST(pass
 # How many are left to look at in all that has not ended.
 LEFT = "SELECT coalesce(sum(GREATEST(customers - passed, 0)), 0)::bigint FROM backfills WHERE ended_at IS NULL"
 NEWEST = """
-SELECT revision, reason, pass, customers, passed, asked, at, ended_at FROM backfills
+SELECT revision, reason, pass, customers, passed, asked, at, ended_at, told AS behind FROM backfills
 WHERE shop_id = $1 AND revision >= $2 ORDER BY revision LIMIT 1
 """
 
@@ -62,7 +63,8 @@ WHERE shop_id = $1 AND revision >= $2 ORDER BY revision LIMIT 1
 # profile without a revision was never asked about any segment.
 CUSTOMERS = """
 SELECT customer_id, body->>'into' IS NOT NULL OR coalesce((body->'state'->>'resting')::boolean, false) AS aside,
-    coalesce((body->'state'->>'revision')::bigint, -1) AS revision
+    coalesce((body->'state'->>'revision')::bigint, -1) AS revision,
+    coalesce(body->'state'->>'edition', '') AS edition
 FROM states WHERE shop_id = $1 AND customer_id > $2 ORDER BY customer_id LIMIT $3
 """
 # Those of them of whom anything was ever heard.
@@ -81,10 +83,12 @@ class Job(Struct, frozen=True):
     cursor: str
     passed: int
     told: int
+    edition: str  # of the presets that everybody is to be asked by: an older process may still ask by its own
 
 
 class Progress(Struct, frozen=True):
-    """How far a back-fill has come. `asked` counts whom it told to look again, in all passes."""
+    """How far a back-fill has come. `asked` counts whom it told to look again, in all passes; `behind`
+    those of the last one: with `ended_at`, who still had not been asked when it was given up."""
 
     revision: int
     reason: str
@@ -94,6 +98,7 @@ class Progress(Struct, frozen=True):
     asked: int
     at: datetime
     ended_at: datetime | None
+    behind: int
 
 
 class Known(Struct, frozen=True):
@@ -102,6 +107,7 @@ class Known(Struct, frozen=True):
     customer_id: str
     aside: bool
     revision: int
+    edition: str
 
 
 async def begin(
@@ -157,7 +163,7 @@ async def again(connection: Connection, job: Job, pause: timedelta) -> None:
 
 
 async def end(connection: Connection, job: Job) -> None:
-    """Nobody is behind."""
+    """Nobody is behind, or whoever is was told as often as may be."""
     await connection.execute(END, job.id)
 
 

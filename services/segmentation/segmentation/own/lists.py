@@ -32,6 +32,11 @@ SELECT $1, $2, new.customer_id, true, $3 FROM unnest($4::text[]) AS new (custome
 ON CONFLICT (shop_id, list, customer_id) DO UPDATE SET is_in = true, revision = EXCLUDED.revision
     WHERE NOT list_members.is_in
 """
+HOLDS = """
+SELECT count(*) = cardinality($3::text[]) AND count(*) = count(new.customer_id)
+FROM (SELECT customer_id FROM list_members WHERE shop_id = $1 AND list = $2 AND is_in) AS m
+LEFT JOIN unnest($3::text[]) AS new (customer_id) USING (customer_id)
+"""
 MEMBERS = """
 SELECT customer_id FROM list_members WHERE shop_id = $1 AND list = $2 AND is_in AND customer_id > $3
 ORDER BY customer_id LIMIT $4
@@ -78,6 +83,12 @@ async def put(
     off = await connection.execute(TAKE_OFF, shop_id, name, revision, customers)
     on = await connection.execute(PUT_ON, shop_id, name, revision, customers)
     return Changes(put_on=int(on.split()[-1]), taken_off=int(off.split()[-1]))
+
+
+async def holds(connection: Connection, shop_id: str, name: str, customers: Sequence[str]) -> bool:
+    """Whether these, each named once, and no others stand on the list."""
+    same: bool = await connection.fetchval(HOLDS, shop_id, name, customers)
+    return same
 
 
 async def members(connection: Connection, shop_id: str, name: str, after: str, limit: int) -> list[str]:

@@ -17,7 +17,7 @@ from segmentation.own.answers import RuleTree, problems
 from segmentation.own.editing import Editing
 from segmentation.own.preview import preview
 
-AT_A_TIME_MAX = 4  # previews asked for; one is worked on, and further callers are asked to come again
+PREVIEWS_MAX = 4  # one is worked on and three wait; further callers are asked to come again
 
 
 class Asked(BaseModel):
@@ -58,7 +58,7 @@ def router(pool: asyncpg.Pool, shops: Mapping[str, Shop], editing: Editing, cloc
         """How many customers a rule would hold for, and some of them with the reason. Nothing is saved."""
         nonlocal waiting
         shop_of(shops, caller)
-        if waiting >= AT_A_TIME_MAX:
+        if waiting >= PREVIEWS_MAX:
             raise unavailable("Too many previews at a time.")
         waiting += 1
         try:

@@ -84,7 +84,9 @@ class Rulebooks(Mapping[str, Rulebook]):
                     continue
                 try:
                     async with connection.transaction(isolation="repeatable_read", readonly=True):
-                        self._held[shop_id] = await read(connection, self.presets[shop_id], self._models)
+                        found = await read(connection, self.presets[shop_id], self._models)
+                    if found.revision > self._held[shop_id].revision:  # another reading may have been faster
+                        self._held[shop_id] = found
                 except Unreadable as error:
                     if at_start:
                         raise

@@ -16,6 +16,7 @@ RAISE = """
 INSERT INTO rulebooks (shop_id, revision) VALUES ($1, 1)
 ON CONFLICT (shop_id) DO UPDATE SET revision = rulebooks.revision + 1 RETURNING revision
 """
+LOCK = "SELECT 1 FROM rulebooks WHERE shop_id = $1 FOR UPDATE"  # a shop without a row has edited nothing yet
 SET_EDITION = "UPDATE rulebooks SET edition = $2 WHERE shop_id = $1"
 EDITION = "SELECT edition FROM rulebooks WHERE shop_id = $1"
 REVISIONS = "SELECT shop_id, revision FROM rulebooks"
@@ -52,6 +53,11 @@ async def raise_revision(connection: Connection, shop_id: str) -> int:
     """The shop's next revision; until the transaction ends nobody else edits anything of the shop."""
     revision: int = await connection.fetchval(RAISE, shop_id)
     return revision
+
+
+async def lock(connection: Connection, shop_id: str) -> None:
+    """Until the transaction ends nobody else edits anything of the shop; for an edit that may turn out to be none."""
+    await connection.execute(LOCK, shop_id)
 
 
 async def revisions(connection: Connection) -> dict[str, int]:
