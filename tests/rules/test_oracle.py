@@ -11,7 +11,7 @@ from tests.rules.real import SOURCES, happened, speaker
 from tests.rules.shapes import Speaker, random_shop
 
 # A sample here; `make nightly` asks 300 rules at 1,000 instants, of the random shops together and of each real one.
-RULES = int(os.environ.get("REGULARS_RULES", "40"))
+RULES = int(os.environ.get("REGULARS_RULES", "24"))
 INSTANTS = int(os.environ.get("REGULARS_INSTANTS", "150"))
 SEED = int(os.environ.get("REGULARS_SEED", "0"))
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Shanghai", "America/Sao_Paulo")

@@ -32,7 +32,7 @@ from tests.rules.story import CURRENCY, CUSTOMERS, FACTS, KINDS, News, story, ta
 STORIES = int(os.environ.get("REGULARS_STORIES", "25"))
 LENGTH = 45  # of a story, in news
 SEGMENTS = 12
-BUSIEST = int(os.environ.get("REGULARS_BUSIEST", "4"))  # customers of a real shop, and others
+BUSIEST = int(os.environ.get("REGULARS_BUSIEST", "2"))  # customers of a real shop, and others
 OTHERS = 4 * BUSIEST
 PROBES = 4  # between one news and the next
 ZONE = "Asia/Shanghai"  # of tests.books

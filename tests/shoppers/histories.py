@@ -4,6 +4,7 @@ What a data set has not (messages, photos, topics of reviews) is drawn, the same
 """
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ TOPICS = ["service", "product", "logistics"]
 
 def read(name: str, customers: int) -> pd.DataFrame:
     """The events of some customers: of those with most to tell, and of some others."""
-    events = READERS[name](folder_of(name))
+    events = _events(name)
     busy = events["customer"].value_counts(sort=False).sort_index().sort_values(ascending=False, kind="stable").index
     some = set(busy[: customers // 2]) | set(busy[customers // 2 :: max(1, 2 * len(busy) // customers)])
     events = _with_messages(events[events["customer"].isin(some)])
@@ -27,6 +28,11 @@ def read(name: str, customers: int) -> pd.DataFrame:
     for column in ("categories", "topics"):
         events[column] = events[column].map(lambda names: names if isinstance(names, tuple) else ())
     return events.assign(name=[f"n{number:07}" for number in range(len(events))])
+
+
+@cache
+def _events(name: str) -> pd.DataFrame:
+    return READERS[name](folder_of(name))
 
 
 def _with_messages(events: pd.DataFrame) -> pd.DataFrame:
