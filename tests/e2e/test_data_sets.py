@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.data_sets import folder_of
+from tests.data_sets import file_of, folder_of
 from tests.e2e.commands import run
 
 SIMULATION_TIMEOUT_S = 350.0  # on a busy machine
@@ -118,7 +118,7 @@ def test_an_import_by_name_is_one_of_its_file(tmp_path: Path) -> None:
 @pytest.mark.timeout(400)
 def test_cdnow(tmp_path: Path) -> None:
     """The whole, as it is read; and of the sample the published summary of 39 weeks, for every customer."""
-    files = folder_of("cdnow", tmp_path)
+    files = folder_of("cdnow")
     assert read(tmp_path, "cdnow", files, "--file", "master") == {
         "rows": (69_659, 0, 23_570),
         "order.placed": (67_591, 250_031_563),
@@ -127,7 +127,7 @@ def test_cdnow(tmp_path: Path) -> None:
     }
     end = datetime(1997, 9, 30, tzinfo=UTC)
     rows = simulated(tmp_path, "cdnow", str(files), "--at", "1997-09-30T00:00:00+00:00")
-    with next(files.rglob("cdnow_customers_summary.csv")).open(newline="") as file:
+    with file_of("cdnow", "cdnow_customers_summary.csv").open(newline="") as file:
         published = {row["ID"].zfill(4): row for row in csv.DictReader(file)}
     assert rows.keys() == published.keys()
     assert len(rows) == 2_357
@@ -141,13 +141,13 @@ def test_cdnow(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(400)
 def test_the_ten_published_groups_of_online_retail(tmp_path: Path) -> None:
-    files = folder_of("online_retail", tmp_path)
+    files = folder_of("online_retail")
     rows = simulated(tmp_path, "online_retail", str(files), "--at", "2011-12-11T00:00:00+00:00")
     assert len(rows) == 4_339
     groups: defaultdict[str, list[dict[str, str]]] = defaultdict(list)
     for row in rows.values():
         groups[row["rfm_group"]].append(row)
-    table = next(folder_of("reference", tmp_path).rglob("online_retail_rfm_segments_published.csv"))
+    table = file_of("reference", "online_retail_rfm_segments_published.csv")
     with table.open(newline="") as file:
         published = list(csv.DictReader(file))
     wrong = []
@@ -173,7 +173,7 @@ def _mean(values: list[int]) -> Decimal:
 
 def test_ga_merch_store(tmp_path: Path) -> None:
     of_orders = (2_887, 408_100_68)
-    assert read(tmp_path, "ga_merch_store", folder_of("ga_merch_store", tmp_path)) == {
+    assert read(tmp_path, "ga_merch_store", folder_of("ga_merch_store")) == {
         "rows": (420_741, 231_651, 29_730),
         "visit": (128_769, 0),
         "cart.item_added": (36_078, 0),
@@ -184,7 +184,7 @@ def test_ga_merch_store(tmp_path: Path) -> None:
 
 def test_taobao_userbehavior(tmp_path: Path) -> None:
     """Of 89,710 views, 2,744 favourites, 5,446 carts and 2,101 purchases, 44 views lie outside the window."""
-    assert read(tmp_path, "taobao_userbehavior", folder_of("taobao_userbehavior", tmp_path)) == {
+    assert read(tmp_path, "taobao_userbehavior", folder_of("taobao_userbehavior")) == {
         "rows": (100_001, 44, 983),
         "visit": (92_410, 0),
         "cart.item_added": (5_446, 0),

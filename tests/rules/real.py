@@ -1,31 +1,22 @@
-"""Three real shops' histories as events, read from their files with SQL: nothing of the product has a part in it.
+"""Three real shops' histories as events, read from their files with SQL: nothing of the product has a part in it."""
 
-Each folder is named by a variable, or is unpacked from an archive beside the repository.
-"""
-
-import os
-import shutil
-import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import zip_longest
-from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
 import duckdb
-import pytest
 
 from common.contracts.envelope import Data
 from common.contracts.ingest import CartItemAdded, Item, OrderCancelled, OrderPaid, OrderPlaced, ReviewSubmitted, Visit
 from common.money import Money
+from tests.data_sets import file_of
 from tests.rules.oracle import EPOCH
 from tests.rules.shapes import Event, Fields, Shop, Speaker
 from tests.rules.story import CURRENCY, News
 
-ARCHIVES = Path(__file__).parents[2] / "../shared/data"
-UNPACK_TIMEOUT_S = 60
 LENGTHS = ("1h", "24h", "7d", "30d", "90d", "365d")
 BUSIEST, OTHERS = 500, 1_500  # customers taken
 KEPT = 200  # events of a kind that the service keeps one by one
@@ -37,8 +28,7 @@ class Source(NamedTuple):
     """Where a shop's files are, and how its events come out of them: customer, name, microseconds and fields, by kind.
     `tables` are what the queries call the files."""
 
-    variable: str
-    archive: str
+    name: str
     file: str
     zone: str
     tables: Mapping[str, str]
@@ -85,8 +75,7 @@ FROM lines WHERE CustomerID IS NOT NULL AND {} starts_with(InvoiceNo, 'C') GROUP
 
 SOURCES = {
     "olist": Source(
-        variable="OLIST",
-        archive="olist.tar.zst",
+        name="olist",
         file="olist_orders_dataset.csv",
         zone="America/Sao_Paulo",
         tables=_OLIST_TABLES,
@@ -99,16 +88,14 @@ SOURCES = {
         },
     ),
     "ga_merch_store": Source(
-        variable="MERCH_STORE",
-        archive="ga_merch_store.tar.zst",
+        name="ga_merch_store",
         file="commerce_events.csv",
         zone="America/Los_Angeles",
         tables={"happened": "read_csv('commerce_events.csv', types={'visitor_id': 'VARCHAR', 'quantity': 'DOUBLE'})"},
         queries={"cart.item_added": _MERCH_CARTS, "visit": _MERCH_VISITS, "purchase": _MERCH_PURCHASES},
     ),
     "online_retail": Source(
-        variable="ONLINE_RETAIL",
-        archive="online_retail.tar.zst",
+        name="online_retail",
         file="online_retail.csv",
         zone="Europe/London",
         tables={"lines": "read_csv('online_retail.csv', types={'InvoiceNo': 'VARCHAR', 'StockCode': 'VARCHAR'})"},
@@ -117,22 +104,10 @@ SOURCES = {
 }
 
 
-def folder(source: Source, unpack_into: Path) -> Path:
-    """With the shop's files."""
-    if given := os.environ.get(source.variable):
-        return next(Path(given).rglob(source.file)).parent
-    archive, tar = ARCHIVES / source.archive, shutil.which("tar")
-    if not archive.exists() or tar is None or shutil.which("zstd") is None:
-        pytest.skip(
-            f"NOT CHECKED AGAINST A REAL SHOP'S HISTORY: set {source.variable} to the folder with {source.file}"
-        )
-    subprocess.run([tar, "--zstd", "-xf", archive, "-C", unpack_into], check=True, timeout=UNPACK_TIMEOUT_S)
-    return next(unpack_into.rglob(source.file)).parent
-
-
-def happened(source: Source, files: Path) -> dict[str, list[Event]]:
+def happened(source: Source) -> dict[str, list[Event]]:
     """Everything, by customer, those with most first."""
     db = duckdb.connect(config={"threads": 1})
+    files = file_of(source.name, source.file).parent
     db.execute(f"SET file_search_path = '{files}'")
     for name, table in source.tables.items():
         db.execute(f"CREATE TABLE {name} AS SELECT * FROM {table}")

@@ -46,6 +46,7 @@ SELECT (SELECT count(*) FROM ingest.outbox o LEFT JOIN marks m USING (topic, par
 """
 INSIDE = "SELECT customer_id FROM memberships WHERE shop_id = $1 AND segment = $2 ORDER BY 1"
 DUE = "SELECT count(*) FROM states WHERE wake_at < $1"
+UNWAITED = "UPDATE backfills SET not_before = clock_timestamp()"
 OPEN = "SELECT count(*) FROM backfills WHERE ended_at IS NULL"
 
 
@@ -176,6 +177,7 @@ async def open_stage(dsn: str, **others: object) -> AsyncIterator[Stage]:
     await migrate(_settings(dsn), ("ingest", "segmentation", "loyalty"))
     async with join_stage(dsn, **others) as stage:
         await stage.one.rulebooks.load(stage.clock.at)
+        await stage.admin.execute(UNWAITED)  # of the preset's segments: there is no older process to wait for
         yield stage
 
 

@@ -3,48 +3,24 @@
 What a data set has not (messages, photos, topics of reviews) is drawn, the same at every run.
 """
 
-import os
-import shutil
-import subprocess
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 import pandas as pd
-import pytest
 
-BESIDE = Path(__file__).parents[2] / "../shared/data"
-FOLDERS = {"olist": "OLIST", "ga_merch_store": "MERCH_STORE", "taobao_userbehavior": "TAOBAO"}
-UNPACK_TIMEOUT_S = 120
+from tests.data_sets import folder_of
+
 SEED = 20
 DAY_US = 86_400_000_000
 COLUMNS = ["customer", "kind", "at", "amount", "categories", "category", "rating", "photo", "topics", "journey"]
 TOPICS = ["service", "product", "logistics"]
 
 
-def cannot_check(reason: str) -> NoReturn:
-    """Said aloud: who lacks the data should know what was not looked at."""
-    pytest.skip(f"MODELS NOT CHECKED AGAINST A REAL SHOP: {reason}")
-
-
-def folder(name: str, unpack_into: Path) -> Path:
-    """The folder of a data set: named by the environment, or out of the archive beside the repository."""
-    if given := os.environ.get(FOLDERS[name]):
-        return Path(given) if Path(given).is_dir() else cannot_check(f"{given} is no folder")
-    archive, tar = BESIDE / f"{name}.tar.zst", shutil.which("tar")
-    if not archive.exists():
-        cannot_check(f"set {FOLDERS[name]} to the folder with its CSV files")
-    if tar is None or shutil.which("zstd") is None:
-        cannot_check("tar and zstd, which unpack its archive, are not both installed")
-    subprocess.run([tar, "--zstd", "-xf", archive, "-C", unpack_into], check=True, timeout=UNPACK_TIMEOUT_S)
-    return unpack_into
-
-
-def read(name: str, unpack_into: Path, customers: int) -> pd.DataFrame:
+def read(name: str, customers: int) -> pd.DataFrame:
     """The events of some customers: of those with most to tell, and of some others."""
-    root = folder(name, unpack_into)
-    events = READERS[name](root)
+    events = _events(name)
     busy = events["customer"].value_counts(sort=False).sort_index().sort_values(ascending=False, kind="stable").index
     some = set(busy[: customers // 2]) | set(busy[customers // 2 :: max(1, 2 * len(busy) // customers)])
     events = _with_messages(events[events["customer"].isin(some)])
@@ -52,6 +28,11 @@ def read(name: str, unpack_into: Path, customers: int) -> pd.DataFrame:
     for column in ("categories", "topics"):
         events[column] = events[column].map(lambda names: names if isinstance(names, tuple) else ())
     return events.assign(name=[f"n{number:07}" for number in range(len(events))])
+
+
+@cache
+def _events(name: str) -> pd.DataFrame:
+    return READERS[name](folder_of(name))
 
 
 def _with_messages(events: pd.DataFrame) -> pd.DataFrame:

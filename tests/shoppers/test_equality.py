@@ -96,9 +96,9 @@ def differences(told: Facts, wanted: Facts) -> list[str]:
 
 
 @pytest.fixture(scope="module", params=[*CUSTOMERS])
-def history(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+def history(request: pytest.FixtureRequest) -> pd.DataFrame:
     """What happened in a shop, read once."""
-    return read(request.param, tmp_path_factory.mktemp("shop"), CUSTOMERS[request.param])
+    return read(request.param, CUSTOMERS[request.param])
 
 
 @pytest.mark.parametrize("tight", [False, True], ids=["usual", "tight"])

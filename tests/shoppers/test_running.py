@@ -30,8 +30,8 @@ CUSTOMERS = {"olist": 120, "ga_merch_store": 60, "taobao_userbehavior": 20}
 
 
 @pytest.mark.parametrize("name", [*CUSTOMERS])
-def test_a_profile_says_what_the_recompute_says(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    history = read(name, tmp_path_factory.mktemp("shop"), CUSTOMERS[name])
+def test_a_profile_says_what_the_recompute_says(name: str) -> None:
+    history = read(name, CUSTOMERS[name])
     now = instants(history, 7, tight=True)
     told: Facts = {}
     for customer, events in history.sort_values(["at", "name"]).groupby("customer"):

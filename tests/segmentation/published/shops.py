@@ -10,7 +10,7 @@ import duckdb
 from common.contracts.envelope import Data, Event
 from common.ids import derived_id
 from regulars.history import olist
-from tests.segmentation.published.files import file_of
+from tests.data_sets import file_of
 from tests.segmentation.published.lived import HEARD, WHOLE, mapped
 from tests.segmentation.published.recompute import FILES, READ, Bounds
 

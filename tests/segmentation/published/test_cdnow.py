@@ -3,7 +3,7 @@
 import csv
 from datetime import UTC, date, datetime
 
-from tests.segmentation.published.files import file_of
+from tests.data_sets import file_of
 from tests.segmentation.published.lived import Lives, book, by_customer, mapped
 
 END = datetime(1997, 9, 30, 23, 59, 59, tzinfo=UTC)  # of the 39 weeks; purchases of a day are of 00:00

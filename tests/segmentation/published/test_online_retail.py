@@ -10,7 +10,7 @@ import pytest
 
 from segmentation.domain.models.rfm import RfmModel
 from segmentation.domain.rfm import Purchaser, quintiles
-from tests.segmentation.published.files import file_of
+from tests.data_sets import file_of
 from tests.segmentation.published.lived import Lives, book, by_customer, by_scale, purchasers
 from tests.segmentation.published.shops import online_retail
 

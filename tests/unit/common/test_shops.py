@@ -17,6 +17,10 @@ def test_the_packaged_shops() -> None:
     assert load_shops() == {
         "demo": Shop("demo", "Asia/Shanghai", "CNY", "zh-CN", "default"),
         "olist": Shop("olist", "America/Sao_Paulo", "BRL", "en", "olist"),
+        "cdnow": Shop("cdnow", "UTC", "USD", "en", "olist"),
+        "online_retail": Shop("online_retail", "Europe/London", "GBP", "en", "olist"),
+        "ga_merch_store": Shop("ga_merch_store", "America/Los_Angeles", "USD", "en", "olist"),
+        "taobao_userbehavior": Shop("taobao_userbehavior", "Asia/Shanghai", "CNY", "zh-CN", "olist"),
     }
 
 
@@ -28,7 +32,7 @@ def test_a_file_of_ones_own_and_the_default_preset(tmp_path: Path) -> None:
 def test_phone_numbers_are_at_home_in_the_country_or_where_the_currency_is(tmp_path: Path) -> None:
     tea = "tea: {zone: Europe/Berlin, currency: EUR, locale: en, country: DE}"
     assert [shop.region for shop in load_shops(write(tmp_path, tea)).values()] == ["DE"]
-    assert [shop.region for shop in load_shops().values()] == ["CN", "BR"]
+    assert [shop.region for shop in load_shops().values()] == ["CN", "BR", "US", "GB", "US", "CN"]
     with pytest.raises(ShopsError, match=r"\$\.tea\.country: "):
         load_shops(write(tmp_path, tea.replace("DE", "Germany")))
 

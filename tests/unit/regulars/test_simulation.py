@@ -19,6 +19,7 @@ from regulars.history.olist import read
 from regulars.history.virtual_time import Simulation
 from tests.olist import recompute
 
+SIMULATION = Simulation({"olist": load_shops()["olist"]})
 OPENED = datetime(2016, 10, 1)  # noqa: DTZ001 - the files tell naive local times
 AT = datetime.fromisoformat("2018-09-01T00:00:00-03:00")
 # Steps between moments: none, the reminders' waits, activity's and the gift's days, the tier's year, and a second more.
@@ -67,7 +68,7 @@ def test_the_simulation_says_what_the_recompute_says(placed: list[Order], review
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder), *placed, *reviews)
         wanted = recompute.recompute(Path(folder), at)
-        answer = Simulation(load_shops()).run(read(Path(folder), at), at)
+        answer = SIMULATION.run(read(Path(folder), at), at)
         assert summary(answer) == wanted.summary()
         write_customers(answer, Path(folder) / "simulated.csv")
         recompute.write_customers(Path(folder) / "recomputed.csv", wanted.customers)
@@ -79,7 +80,7 @@ def test_every_timer_due_up_to_the_end_is_lived_through(tmp_path: Path) -> None:
     placed = datetime(2017, 6, 1, 15, tzinfo=UTC)
 
     def reminders(after: timedelta) -> list[int]:
-        told = Simulation(load_shops()).run(read(tmp_path), placed + after).messages
+        told = SIMULATION.run(read(tmp_path), placed + after).messages
         return [sum(told.get(f"payment_reminder/{wait}", {}).values()) for wait in ("5m", "1h", "24h")]
 
     second = timedelta(seconds=1)

@@ -1,23 +1,9 @@
-"""The packaged mappings on rows of the shapes their data sets have, traps among them; and on a real one, where it is
-there."""
+"""The packaged mappings on rows of the shapes their data sets have, traps among them."""
 
-import csv
-import shutil
-import subprocess
-from collections import defaultdict
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
-
 from regulars.files.mapping import load
-from tests.tidy.tree import ROOT
 from tests.unit.regulars.files.stage import Came, came
-
-ARCHIVE = ROOT / "../shared/data/cdnow.tar.zst"
-UNPACK_TIMEOUT_S = 60
-DAY = timedelta(days=1)
-SUMMARY_AT = datetime(1997, 9, 30, tzinfo=UTC)
 
 CDNOW = """\
  00004 0001 19970101  2   29.33
@@ -85,24 +71,3 @@ def test_taobao_userbehavior(tmp_path: Path) -> None:
     events = came(load("taobao_userbehavior"), tmp_path, TAOBAO)
     assert [e["type"] for e in events] == ["visit", "cart.item_added", "order.placed", "order.paid", "order.completed"]
     assert events.reading.left_out == 1
-
-
-def test_the_published_summary_of_cdnow(tmp_path: Path) -> None:
-    """Days with a purchase after the first, weeks from the first to the last and to the end, for every customer."""
-    tar = shutil.which("tar")
-    if not ARCHIVE.exists() or tar is None or shutil.which("zstd") is None:
-        pytest.skip("CDNOW is not there, or nothing to unpack it with")
-    subprocess.run([tar, "--zstd", "-xf", ARCHIVE, "-C", tmp_path], check=True, timeout=UNPACK_TIMEOUT_S)
-    days: defaultdict[int, list[datetime]] = defaultdict(list)
-    sample = next(tmp_path.rglob("CDNOW_sample.txt"))
-    for event in came(load("cdnow_sample"), tmp_path, sample, until=SUMMARY_AT):
-        if event["type"] == "order.paid":
-            days[int(event["subject"].removeprefix("cdnow:"))].append(datetime.fromisoformat(event["time"]))
-    with next(tmp_path.rglob("cdnow_customers_summary.csv")).open(newline="") as file:
-        published = {int(row["ID"]): row for row in csv.DictReader(file)}
-    assert len(days) == len(published) == 2_357
-    for customer, row in published.items():
-        first, last = min(days[customer]), max(days[customer])
-        assert len(days[customer]) - 1 == int(row["frequency"])
-        assert (last - first) / DAY / 7 == pytest.approx(float(row["recency"]), abs=0.01)
-        assert (SUMMARY_AT - first) / DAY / 7 == pytest.approx(float(row["T"]), abs=0.01)
