@@ -7,7 +7,9 @@ from fastapi import APIRouter
 
 from common.clock import Clock
 from common.shops import Shop
-from segmentation import churn_api, customers_api, models_api, segments_api, timeline_api
+from segmentation import churn_api, models_api, segments_api
+from segmentation.customers import api as customers_api
+from segmentation.customers import timeline_api
 from segmentation.domain.rulebook import Rulebook
 
 

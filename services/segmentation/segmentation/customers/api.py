@@ -19,12 +19,12 @@ from common.shops import Shop
 from common.web.auth import Reader, shop_of
 from common.web.paging import PlainId
 from common.web.problems import Problem
-from segmentation import queries
+from segmentation.customers import queries
+from segmentation.customers.queries import Known, Membership
 from segmentation.domain.now import Now
 from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.segments import BY_ID as CELLS
 from segmentation.domain.why import why
-from segmentation.queries import Known, Membership
 from segmentation.wording import name_of, unknown_segment
 
 WHEN = "2026-05-04T12:00:00Z"

@@ -21,11 +21,11 @@ from common.web.paging import (
     decode_cursor,
     encode_cursor,
 )
-from segmentation import queries, timeline
+from segmentation.customers import queries, timeline
+from segmentation.customers.told import facts
 from segmentation.domain.now import seen
 from segmentation.domain.records import Series
 from segmentation.domain.rulebook import Rulebook
-from segmentation.told import facts
 
 
 class EntryOut(BaseModel):

@@ -7,7 +7,7 @@ import msgspec
 from common.contracts.topics import MEMBERSHIPS
 from common.db.engine import Connection
 from common.db.outbox import place_of
-from segmentation.timeline import Entry, FactPlace
+from segmentation.customers.timeline import Entry, FactPlace
 
 # By outbox_of_customer, all of the customer's facts: a few hundred in years. (xid, id) is the order of telling.
 FACTS = f"""
