@@ -14,7 +14,6 @@ from common.service import Service
 from common.shops import Shop
 from segmentation import presets, segment_presets
 from segmentation.api import router
-from segmentation.counting import Counting
 from segmentation.deciding_time import measured
 from segmentation.domain.decide import decider
 from segmentation.domain.rulebook import Rulebook
@@ -26,6 +25,7 @@ from segmentation.own.editing import Editing
 from segmentation.own.rulebooks import Rulebooks
 from segmentation.own.showing import Shown
 from segmentation.rfm_publication import Publication, scaled
+from segmentation.segments.counting import Counting
 from segmentation.store import project
 
 

@@ -25,7 +25,7 @@ from segmentation.domain.now import Now
 from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.segments import BY_ID as CELLS
 from segmentation.domain.why import why
-from segmentation.wording import name_of, unknown_segment
+from segmentation.segments.wording import name_of, unknown_segment
 
 WHEN = "2026-05-04T12:00:00Z"
 

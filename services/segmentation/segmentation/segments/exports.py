@@ -12,8 +12,8 @@ from typing import Literal
 import asyncpg
 import msgspec
 
-from segmentation import segment_queries
-from segmentation.segment_queries import Member
+from segmentation.segments import queries as segment_queries
+from segmentation.segments.queries import Member
 
 Format = Literal["csv", "ndjson"]
 MEDIA_TYPES: dict[Format, str] = {"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjson"}

@@ -18,12 +18,12 @@ from common.shops import Shop
 from common.web.auth import Reader, shop_of
 from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Moment, Page, PlainId, Text, decode_cursor
 from common.web.problems import Problem
-from segmentation import segment_queries
 from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.segments import BY_ID
-from segmentation.exports import MEDIA_TYPES, Format, lines
-from segmentation.overlaps import FEWEST_SEGMENTS, MOST_SEGMENTS, OverlapOut, shared
-from segmentation.wording import Kind, is_known, kind_of, name_of, unknown_segment
+from segmentation.segments import queries as segment_queries
+from segmentation.segments.exports import MEDIA_TYPES, Format, lines
+from segmentation.segments.overlaps import FEWEST_SEGMENTS, MOST_SEGMENTS, OverlapOut, shared
+from segmentation.segments.wording import Kind, is_known, kind_of, name_of, unknown_segment
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
