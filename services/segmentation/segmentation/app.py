@@ -18,13 +18,13 @@ from segmentation.deciding_time import measured
 from segmentation.domain.decide import decider
 from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.state import Profile
+from segmentation.models.rfm_publication import Publication, scaled
 from segmentation.own import api as own_api
 from segmentation.own import lists_api, preview_api
 from segmentation.own.backfill import Backfill
 from segmentation.own.editing import Editing
 from segmentation.own.rulebooks import Rulebooks
 from segmentation.own.showing import Shown
-from segmentation.rfm_publication import Publication, scaled
 from segmentation.segments.counting import Counting
 from segmentation.store import project
 

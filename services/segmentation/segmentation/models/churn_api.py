@@ -12,9 +12,9 @@ from common.shops import Shop
 from common.web.auth import Reader, shop_of
 from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, Text, decode_cursor
 from common.web.problems import Problem
-from segmentation import model_queries
 from segmentation.domain.rulebook import Rulebook
-from segmentation.model_queries import Said
+from segmentation.models import queries as model_queries
+from segmentation.models.queries import Said
 
 Outcome = Literal["pending", "kept", "lost"]
 # The segments of presets/segments/ that the lists are of, by what came of the latest warning.

@@ -12,13 +12,14 @@ from pydantic import BaseModel, Field
 from common import presets
 from common.shops import Shop
 from common.web.auth import Reader, shop_of
-from segmentation import model_queries, rfm_scales
-from segmentation.distributions import SpreadOut, spread
 from segmentation.domain.model import Model
 from segmentation.domain.models.rfm import NAME as RFM
 from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.segments import BY_ID as CELLS
-from segmentation.rfm_scales import Published
+from segmentation.models import queries as model_queries
+from segmentation.models import rfm_scales
+from segmentation.models.distributions import SpreadOut, spread
+from segmentation.models.rfm_scales import Published
 from segmentation.segments import queries as segment_queries
 
 Sections = Mapping[str, Any]

@@ -8,14 +8,14 @@ import structlog
 from common.beside import repeat
 from common.clock import Clock
 from common.db.engine import Connection
-from segmentation import rfm_scales
 from segmentation.domain.daily import last_due
 from segmentation.domain.model import Model
 from segmentation.domain.models.rfm import RfmModel, rfm
 from segmentation.domain.rulebook import Rulebook
+from segmentation.models import rfm_scales
+from segmentation.models.rfm_scales import Published
 from segmentation.own import jobs, store
 from segmentation.own.rulebooks import WAIT
-from segmentation.rfm_scales import Published
 
 LOOK_S = 30.0  # between two looks whether a publication is due
 REASON = "rfm scale"  # of the back-fill
