@@ -18,8 +18,8 @@ from segmentation.domain.model import Model
 from segmentation.domain.models.shoppers import shopper_models
 from segmentation.domain.person import Person
 from segmentation.domain.records import Record, Series, remember
-from segmentation.purchase_presets import CURRENCY
-from segmentation.shopper_presets import ShopperSections
+from segmentation.presets.purchases import CURRENCY
+from segmentation.presets.shoppers import ShopperSections
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SPAN = timedelta(days=500)

@@ -29,7 +29,7 @@ from segmentation.domain.rulebook import Rulebook
 from segmentation.own.backfill import Backfill
 from segmentation.own.editing import Editing
 from segmentation.own.rulebooks import Rulebooks
-from segmentation.segment_presets import segments
+from segmentation.presets.segment_files import segments
 from tests.contract.waiting import until
 from tests.laws.streams import SHOP, START, event
 

@@ -23,7 +23,7 @@ from segmentation.domain.models.lifecycle import Rules
 from segmentation.domain.records import MAX_RECORDS
 from segmentation.domain.rule import Segment
 from segmentation.models import queries as model_queries
-from segmentation.segment_presets import parse_segments
+from segmentation.presets.segment_files import parse_segments
 from tests.books import book
 from tests.laws.streams import event
 from tests.segmentation import telling

@@ -12,7 +12,7 @@ from common.contracts.topics import INGEST_EVENTS, MEMBERSHIPS, SEGMENTATION_WOR
 from common.house import House, Part
 from common.service import Service
 from common.shops import Shop
-from segmentation import presets, segment_presets
+from segmentation import presets
 from segmentation.api import router
 from segmentation.deciding_time import measured
 from segmentation.domain.decide import decider
@@ -25,6 +25,7 @@ from segmentation.own.backfill import Backfill
 from segmentation.own.editing import Editing
 from segmentation.own.rulebooks import Rulebooks
 from segmentation.own.showing import Shown
+from segmentation.presets import segment_files as segment_presets
 from segmentation.segments.counting import Counting
 from segmentation.store import project
 

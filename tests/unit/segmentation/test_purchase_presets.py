@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from segmentation.domain.models.rfm_fixed import FixedBounds
 from segmentation.domain.models.stage import Stages
 from segmentation.domain.models.value_grade import Grades
-from segmentation.purchase_presets import CURRENCY, ProductCycle, Rfm, RfmFixed, Section, Stage, ValueGrade
+from segmentation.presets.purchases import CURRENCY, ProductCycle, Rfm, RfmFixed, Section, Stage, ValueGrade
 
 DAY = timedelta(days=1)
 

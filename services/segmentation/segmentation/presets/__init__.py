@@ -14,9 +14,9 @@ from common.ids import derived_id
 from common.shops import Shop
 from segmentation.domain.models.every import Settings, models
 from segmentation.domain.rulebook import Rulebook
-from segmentation.purchase_presets import CURRENCY, PurchaseSections
-from segmentation.segment_presets import segments
-from segmentation.shopper_presets import ShopperSections
+from segmentation.presets.purchases import CURRENCY, PurchaseSections
+from segmentation.presets.segment_files import segments
+from segmentation.presets.shoppers import ShopperSections
 
 EDITION_CHARS = 12  # of a hash of all presets of a shop
 

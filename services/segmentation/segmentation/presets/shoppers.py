@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from segmentation.domain.models.churn import BEFORE_MIN
 from segmentation.domain.models.shoppers import Shoppers
 from segmentation.domain.records import MAX_RECORDS
-from segmentation.purchase_presets import MAX_CATEGORIES, MAX_MINOR, Days, Section, holds_for_the_shop, of_currency
+from segmentation.presets.purchases import MAX_CATEGORIES, MAX_MINOR, Days, Section, holds_for_the_shop, of_currency
 
 PER_CENT = 100
 MAX_PER_CENT = 10_000
