@@ -12,7 +12,7 @@ from segmentation.domain.rulebook import Rulebook
 from segmentation.models.rfm_publication import Publication, scaled
 from segmentation.models.rfm_scales import Published, keep, newest
 from segmentation.own import store
-from segmentation.own.rulebooks import Rulebooks
+from segmentation.rulebooks.held import Rulebooks
 
 SHOP = "demo"
 EVERYBODY = groups_of([Named("all", (1, 2, 3, 4, 5), (1, 2, 3, 4, 5))])

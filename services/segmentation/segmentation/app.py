@@ -21,11 +21,11 @@ from segmentation.domain.state import Profile
 from segmentation.models.rfm_publication import Publication, scaled
 from segmentation.own import api as own_api
 from segmentation.own import lists_api, preview_api
-from segmentation.own.backfill import Backfill
 from segmentation.own.editing import Editing
-from segmentation.own.rulebooks import Rulebooks
 from segmentation.own.showing import Shown
 from segmentation.presets import segment_files as segment_presets
+from segmentation.rulebooks.backfill import Backfill
+from segmentation.rulebooks.held import Rulebooks
 from segmentation.segments.counting import Counting
 from segmentation.store import project
 

@@ -14,8 +14,9 @@ from segmentation.domain.models.rfm import RfmModel, rfm
 from segmentation.domain.rulebook import Rulebook
 from segmentation.models import rfm_scales
 from segmentation.models.rfm_scales import Published
-from segmentation.own import jobs, store
-from segmentation.own.rulebooks import WAIT
+from segmentation.own import store
+from segmentation.rulebooks import jobs
+from segmentation.rulebooks.held import WAIT
 
 LOOK_S = 30.0  # between two looks whether a publication is due
 REASON = "rfm scale"  # of the back-fill

@@ -11,11 +11,12 @@ from common.shops import Shop
 from common.web.auth import Reader, shop_of
 from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, PlainId, Text, decode_cursor
 from common.web.problems import Problem
-from segmentation.own import jobs, list_files, lists
+from segmentation.own import list_files, lists
 from segmentation.own.answers import BackfillOut, Operator, backfill_out, problems
 from segmentation.own.definition import Faulty
 from segmentation.own.editing import Editing
-from segmentation.own.rulebooks import Rulebooks
+from segmentation.rulebooks import jobs
+from segmentation.rulebooks.held import Rulebooks
 
 # What is read here is documented here: a body of many ids is not worth FastAPI's way.
 BODY = {"requestBody": {"required": True, "content": {kind: {"schema": {}} for kind in list_files.READERS}}}

@@ -14,9 +14,10 @@ from common.beside import repeat
 from common.db.engine import Connection
 from segmentation.domain.model import Model
 from segmentation.domain.rulebook import Rulebook
-from segmentation.own import jobs, store
+from segmentation.own import store
 from segmentation.own.definition import Faulty, compose
 from segmentation.own.lists import revisions_of_lists
+from segmentation.rulebooks import jobs
 
 REFRESH_EVERY_S = 2.0
 WAIT = timedelta(seconds=3 * REFRESH_EVERY_S)  # of a back-fill, until every process has the edited rulebook

@@ -22,8 +22,10 @@ from common.db.engine import Connection
 from common.ids import PARTITIONS, derived_id
 from common.settings import Settings
 from common.telemetry import metrics
-from segmentation.own import jobs, lists, rulebooks
-from segmentation.own.jobs import Job, Known
+from segmentation.own import lists
+from segmentation.rulebooks import held as rulebooks
+from segmentation.rulebooks import jobs
+from segmentation.rulebooks.jobs import Job, Known
 
 CHUNK_CUSTOMERS = 500  # looked at in one transaction
 LOOKS = 10  # chunks looked at in one transaction, where nobody in them is behind
