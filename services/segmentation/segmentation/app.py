@@ -18,9 +18,10 @@ from segmentation.deciding_time import measured
 from segmentation.domain.decide import decider
 from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.state import Profile
+from segmentation.lists import api as lists_api
 from segmentation.models.rfm_publication import Publication, scaled
 from segmentation.own import api as own_api
-from segmentation.own import lists_api, preview_api
+from segmentation.own import preview_api
 from segmentation.own.editing import Editing
 from segmentation.own.showing import Shown
 from segmentation.presets import segment_files as segment_presets

@@ -18,7 +18,8 @@ from common.web import audit
 from common.web.auth import Caller
 from segmentation.domain.rule import Segment
 from segmentation.domain.rulebook import Rulebook
-from segmentation.own import lists, store
+from segmentation.lists import store as lists
+from segmentation.own import store
 from segmentation.own.definition import Faulty, compose, fault_of_name, readers_of
 from segmentation.own.store import Version
 from segmentation.rulebooks import jobs

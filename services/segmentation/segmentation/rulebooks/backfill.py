@@ -22,7 +22,7 @@ from common.db.engine import Connection
 from common.ids import PARTITIONS, derived_id
 from common.settings import Settings
 from common.telemetry import metrics
-from segmentation.own import lists
+from segmentation.lists import store as lists
 from segmentation.rulebooks import held as rulebooks
 from segmentation.rulebooks import jobs
 from segmentation.rulebooks.jobs import Job, Known

@@ -14,9 +14,9 @@ from common.beside import repeat
 from common.db.engine import Connection
 from segmentation.domain.model import Model
 from segmentation.domain.rulebook import Rulebook
+from segmentation.lists.store import revisions_of_lists
 from segmentation.own import store
 from segmentation.own.definition import Faulty, compose
-from segmentation.own.lists import revisions_of_lists
 from segmentation.rulebooks import jobs
 
 REFRESH_EVERY_S = 2.0

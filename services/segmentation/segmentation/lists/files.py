@@ -9,7 +9,7 @@ import msgspec
 
 from common.contracts.envelope import Rejection
 from common.ids import Id
-from segmentation.own.lists import MAX_MEMBERS
+from segmentation.lists.store import MAX_MEMBERS
 
 COLUMN = "customer_id"
 MAX_FAULTS = 20  # told of one upload

@@ -11,7 +11,8 @@ from common.shops import Shop
 from common.web.auth import Reader, shop_of
 from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, PlainId, Text, decode_cursor
 from common.web.problems import Problem
-from segmentation.own import list_files, lists
+from segmentation.lists import files as list_files
+from segmentation.lists import store as lists
 from segmentation.own.answers import BackfillOut, Operator, backfill_out, problems
 from segmentation.own.definition import Faulty
 from segmentation.own.editing import Editing
