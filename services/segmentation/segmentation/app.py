@@ -47,7 +47,7 @@ def service(rulebooks: Mapping[str, Rulebook]) -> Service[Profile]:
 def own_routes(
     pool: asyncpg.Pool, shops: Mapping[str, Shop], rulebooks: Rulebooks, editing: Editing, clock: Clock
 ) -> tuple[APIRouter, ...]:
-    """The routes of the room own/."""
+    """The routes of the rooms own/ and lists/."""
     shown = Shown(pool, rulebooks, {shop_id: segment_presets.trees(shop) for shop_id, shop in shops.items()})
     return (
         own_api.router(shops, editing, shown),
