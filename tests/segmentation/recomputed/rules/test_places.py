@@ -25,10 +25,10 @@ from segmentation.domain.state import Profile
 from tests.books import book
 from tests.laws.merging import World
 from tests.laws.streams import SHOP, event
-from tests.rules.oracle import Oracle, Probe
-from tests.rules.real import LENGTHS, SOURCES, exact, folder, happened, kinds, some, told
-from tests.rules.shapes import Shop, Speaker, Tree
-from tests.rules.story import CURRENCY, CUSTOMERS, FACTS, KINDS, News, story, tables
+from tests.segmentation.recomputed.rules.oracle import Oracle, Probe
+from tests.segmentation.recomputed.rules.real import LENGTHS, SOURCES, exact, folder, happened, kinds, some, told
+from tests.segmentation.recomputed.rules.shapes import Shop, Speaker, Tree
+from tests.segmentation.recomputed.rules.story import CURRENCY, CUSTOMERS, FACTS, KINDS, News, story, tables
 
 STORIES = int(os.environ.get("REGULARS_STORIES", "25"))
 LENGTH = 45  # of a story, in news

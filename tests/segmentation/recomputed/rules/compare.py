@@ -11,8 +11,8 @@ from segmentation.domain.parse import Known, parse
 from segmentation.domain.person import Person
 from segmentation.domain.records import Record, Series, remember
 from segmentation.domain.rule import Rule
-from tests.rules.oracle import Oracle, Probe
-from tests.rules.shapes import Change, Shop, Speaker, Tree
+from tests.segmentation.recomputed.rules.oracle import Oracle, Probe
+from tests.segmentation.recomputed.rules.shapes import Change, Shop, Speaker, Tree
 
 AN_INSTANT = timedelta(microseconds=1)
 FOR_GOOD = timedelta(days=400)

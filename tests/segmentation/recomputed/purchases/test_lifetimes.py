@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.segmentation.published.lived import Lives, book, by_customer, some
-from tests.segmentation.published.recompute import Shop
-from tests.segmentation.published.shops import KINDS, Kind
+from tests.segmentation.recomputed.purchases.lived import Lives, book, by_customer, some
+from tests.segmentation.recomputed.purchases.recompute import Shop
+from tests.segmentation.recomputed.purchases.shops import KINDS, Kind
 
 SEED = 6
 CUSTOMERS = 300

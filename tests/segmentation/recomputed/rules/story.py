@@ -27,7 +27,18 @@ from common.contracts.ingest import (
     Visit,
 )
 from common.money import Money
-from tests.rules.shapes import CATEGORIES, ITEMS, SLOT, START, TAGS, TOPICS, Change, Event, Fields, Shop
+from tests.segmentation.recomputed.rules.shapes import (
+    CATEGORIES,
+    ITEMS,
+    SLOT,
+    START,
+    TAGS,
+    TOPICS,
+    Change,
+    Event,
+    Fields,
+    Shop,
+)
 
 CURRENCY = "CNY"
 CUSTOMERS = ("c1", "c2", "c3")

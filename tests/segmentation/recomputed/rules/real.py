@@ -20,11 +20,11 @@ import pytest
 from common.contracts.envelope import Data
 from common.contracts.ingest import CartItemAdded, Item, OrderCancelled, OrderPaid, OrderPlaced, ReviewSubmitted, Visit
 from common.money import Money
-from tests.rules.oracle import EPOCH
-from tests.rules.shapes import Event, Fields, Shop, Speaker
-from tests.rules.story import CURRENCY, News
+from tests.segmentation.recomputed.rules.oracle import EPOCH
+from tests.segmentation.recomputed.rules.shapes import Event, Fields, Shop, Speaker
+from tests.segmentation.recomputed.rules.story import CURRENCY, News
 
-ARCHIVES = Path(__file__).parents[2] / "../shared/data"
+ARCHIVES = Path(__file__).parents[4] / "../shared/data"
 UNPACK_TIMEOUT_S = 60
 LENGTHS = ("1h", "24h", "7d", "30d", "90d", "365d")
 BUSIEST, OTHERS = 500, 1_500  # customers taken

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-BESIDE = Path(__file__).parents[2] / "../shared/data"
+BESIDE = Path(__file__).parents[4] / "../shared/data"
 FOLDERS = {"olist": "OLIST", "ga_merch_store": "MERCH_STORE", "taobao_userbehavior": "TAOBAO"}
 UNPACK_TIMEOUT_S = 120
 SEED = 20

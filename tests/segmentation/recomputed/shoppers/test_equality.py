@@ -15,8 +15,8 @@ from segmentation.domain.person import Person
 from segmentation.domain.records import Record, Series, remember
 from tests.laws.test_shopper_models import figures
 from tests.laws.test_shopper_models import models as models_of
-from tests.shoppers.histories import DAY_US, read
-from tests.shoppers.recompute import Facts, recompute
+from tests.segmentation.recomputed.shoppers.histories import DAY_US, read
+from tests.segmentation.recomputed.shoppers.recompute import Facts, recompute
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)

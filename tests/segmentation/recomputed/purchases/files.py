@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import pytest
 
-ARCHIVES = Path(__file__).parents[3] / "../shared/data"
+ARCHIVES = Path(__file__).parents[4] / "../shared/data"
 UNPACK_TIMEOUT_S = 60
 
 

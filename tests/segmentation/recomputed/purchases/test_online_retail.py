@@ -10,9 +10,9 @@ import pytest
 
 from segmentation.domain.models.rfm import RfmModel
 from segmentation.domain.rfm import Purchaser, quintiles
-from tests.segmentation.published.files import file_of
-from tests.segmentation.published.lived import Lives, book, by_customer, by_scale, purchasers
-from tests.segmentation.published.shops import online_retail
+from tests.segmentation.recomputed.purchases.files import file_of
+from tests.segmentation.recomputed.purchases.lived import Lives, book, by_customer, by_scale, purchasers
+from tests.segmentation.recomputed.purchases.shops import online_retail
 
 AT = datetime(2011, 12, 11, tzinfo=UTC)  # in winter, so that it is midnight in London too
 DAY = timedelta(days=1)

@@ -10,9 +10,9 @@ import duckdb
 from common.contracts.envelope import Data, Event
 from common.ids import derived_id
 from regulars.history import olist
-from tests.segmentation.published.files import file_of
-from tests.segmentation.published.lived import HEARD, WHOLE, mapped
-from tests.segmentation.published.recompute import FILES, READ, Bounds
+from tests.segmentation.recomputed.purchases.files import file_of
+from tests.segmentation.recomputed.purchases.lived import HEARD, WHOLE, mapped
+from tests.segmentation.recomputed.purchases.recompute import FILES, READ, Bounds
 
 SHOP = "s"
 OLIST_ORDERS = 500

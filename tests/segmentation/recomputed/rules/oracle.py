@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from tests.rules.shapes import Shop, Tree
+from tests.segmentation.recomputed.rules.shapes import Shop, Tree
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 US = timedelta(microseconds=1)

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from tests.segmentation.published.files import file_of
+from tests.segmentation.recomputed.purchases.files import file_of
 
 Row = dict[str, Any]
 Asked = tuple[str, datetime]  # customer, instant

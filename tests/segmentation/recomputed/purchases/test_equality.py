@@ -11,9 +11,9 @@ import pytest
 from common.contracts.envelope import Data, Event
 from common.decision import AN_INSTANT
 from segmentation.domain.rfm import quintiles
-from tests.segmentation.published.lived import Lives, book, by_customer, by_scale, purchasers, some, told
-from tests.segmentation.published.recompute import Edges, Shop, naive
-from tests.segmentation.published.shops import KINDS, Kind
+from tests.segmentation.recomputed.purchases.lived import Lives, book, by_customer, by_scale, purchasers, some, told
+from tests.segmentation.recomputed.purchases.recompute import Edges, Shop, naive
+from tests.segmentation.recomputed.purchases.shops import KINDS, Kind
 
 SEED = 6
 CUSTOMERS = 150

@@ -19,9 +19,9 @@ from tests.books import book
 from tests.laws.streams import event
 from tests.laws.test_shopper_models import figures
 from tests.laws.test_shopper_models import models as models_of
-from tests.shoppers.histories import read
-from tests.shoppers.recompute import Facts, recompute
-from tests.shoppers.test_equality import TIGHT, differences, instants, plain, time_of
+from tests.segmentation.recomputed.shoppers.histories import read
+from tests.segmentation.recomputed.shoppers.recompute import Facts, recompute
+from tests.segmentation.recomputed.shoppers.test_equality import TIGHT, differences, instants, plain, time_of
 
 SHOP = "shop"
 RULES = Rules("CNY", 2, 3, timedelta(days=15), timedelta(days=60), timedelta(days=180))

@@ -3,8 +3,8 @@
 import csv
 from datetime import UTC, date, datetime
 
-from tests.segmentation.published.files import file_of
-from tests.segmentation.published.lived import Lives, book, by_customer, mapped
+from tests.segmentation.recomputed.purchases.files import file_of
+from tests.segmentation.recomputed.purchases.lived import Lives, book, by_customer, mapped
 
 END = datetime(1997, 9, 30, 23, 59, 59, tzinfo=UTC)  # of the 39 weeks; purchases of a day are of 00:00
 LAST_DAY = date(1997, 9, 30)

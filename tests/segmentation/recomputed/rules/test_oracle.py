@@ -7,9 +7,9 @@ from random import Random
 
 import pytest
 
-from tests.rules.compare import Figures, compare
-from tests.rules.real import SOURCES, folder, happened, speaker
-from tests.rules.shapes import Speaker, random_shop
+from tests.segmentation.recomputed.rules.compare import Figures, compare
+from tests.segmentation.recomputed.rules.real import SOURCES, folder, happened, speaker
+from tests.segmentation.recomputed.rules.shapes import Speaker, random_shop
 
 # A sample here; `make nightly` asks 300 rules at 1,000 instants, of the random shops together and of each real one.
 RULES = int(os.environ.get("REGULARS_RULES", "40"))
