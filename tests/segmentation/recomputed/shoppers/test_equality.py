@@ -13,8 +13,7 @@ import pytest
 
 from segmentation.domain.person import Person
 from segmentation.domain.records import Record, Series, remember
-from tests.laws.test_shopper_models import figures
-from tests.laws.test_shopper_models import models as models_of
+from tests.books import figures_of_shoppers, models_of_shoppers
 from tests.segmentation.recomputed.shoppers.histories import DAY_US, read
 from tests.segmentation.recomputed.shoppers.recompute import Facts, recompute
 
@@ -110,7 +109,7 @@ def test_every_model_equals_the_recompute(history: pd.DataFrame, tight: bool) ->
 def compare(events: pd.DataFrame, *, tight: bool, rounds: int = 2) -> Counter[str]:
     """Fails where an answer is not the recomputed one; which answers were met how often, and changes by time alone."""
     changed = TIGHT if tight else {}
-    preset, models = figures() | changed, models_of(**changed)
+    preset, models = figures_of_shoppers() | changed, models_of_shoppers(**changed)
     met: Counter[str] = Counter()
     for round_ in range(rounds):
         now = instants(events, round_, tight=tight)

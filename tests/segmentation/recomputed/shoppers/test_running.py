@@ -15,17 +15,15 @@ from common.money import Money
 from segmentation.domain.decide import decider
 from segmentation.domain.models.lifecycle import Rules
 from segmentation.domain.state import Profile
-from tests.books import book
+from tests.books import book, figures_of_shoppers, models_of_shoppers
 from tests.laws.streams import event
-from tests.laws.test_shopper_models import figures
-from tests.laws.test_shopper_models import models as models_of
 from tests.segmentation.recomputed.shoppers.histories import read
 from tests.segmentation.recomputed.shoppers.recompute import Facts, recompute
 from tests.segmentation.recomputed.shoppers.test_equality import TIGHT, differences, instants, plain, time_of
 
 SHOP = "shop"
 RULES = Rules("CNY", 2, 3, timedelta(days=15), timedelta(days=60), timedelta(days=180))
-DECIDE = decider({SHOP: book(SHOP, RULES, models=models_of(**TIGHT))})
+DECIDE = decider({SHOP: book(SHOP, RULES, models=models_of_shoppers(**TIGHT))})
 CUSTOMERS = {"olist": 120, "ga_merch_store": 60, "taobao_userbehavior": 20}
 
 
@@ -46,7 +44,7 @@ def test_a_profile_says_what_the_recompute_says(name: str, tmp_path_factory: pyt
         for kept in (kept for model, kept in answers.items() if model != "lifecycle"):
             facts |= plain(kept.facts)
         told[str(customer)] = facts
-    found = differences(told, recompute(history, now, figures() | TIGHT, "CNY"))
+    found = differences(told, recompute(history, now, figures_of_shoppers() | TIGHT, "CNY"))
     assert not found, f"{len(found)} of {len(told)}:\n" + "\n".join(found[:5])
 
 
