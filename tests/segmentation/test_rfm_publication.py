@@ -11,7 +11,7 @@ from segmentation.domain.models.rfm import Named, Plan, RfmModel, groups_of, rfm
 from segmentation.domain.rulebook import Rulebook
 from segmentation.models.rfm_publication import Publication, scaled
 from segmentation.models.rfm_scales import Published, keep, newest
-from segmentation.rulebooks import revisions
+from segmentation.own import store
 from segmentation.rulebooks.held import Rulebooks
 
 SHOP = "demo"
@@ -85,7 +85,7 @@ async def test_the_same_scale_asks_nobody_again(pool: asyncpg.Pool) -> None:
     assert published is not None
     assert (published.due_at, published.revision) == (DUE + DAY, 1)
     async with pool.acquire() as connection:
-        assert await revisions.revisions(connection) == {SHOP: 1}
+        assert await store.revisions(connection) == {SHOP: 1}
     assert len(await jobs(pool)) == 1
 
 

@@ -14,7 +14,8 @@ from segmentation.domain.models.rfm import RfmModel, rfm
 from segmentation.domain.rulebook import Rulebook
 from segmentation.models import rfm_scales
 from segmentation.models.rfm_scales import Published
-from segmentation.rulebooks import jobs, revisions
+from segmentation.own import store
+from segmentation.rulebooks import jobs
 from segmentation.rulebooks.held import WAIT
 
 LOOK_S = 30.0  # between two looks whether a publication is due
@@ -71,7 +72,7 @@ class Publication:
         if last is not None and last.scale == scale:
             await rfm_scales.add(connection, shop_id, Published(due_at, now, last.revision, customers, scale))
             return
-        revision = await revisions.raise_revision(connection, shop_id)
+        revision = await store.raise_revision(connection, shop_id)
         await rfm_scales.add(connection, shop_id, Published(due_at, now, revision, customers, scale))
         await jobs.begin(connection, shop_id, revision, now, REASON, WAIT)
         log.info("rfm scale published", shop=shop_id, revision=revision, customers=customers)

@@ -22,7 +22,7 @@ from segmentation.lists import store as lists
 from segmentation.own import store
 from segmentation.own.definition import Faulty, compose, fault_of_name, readers_of
 from segmentation.own.store import Version
-from segmentation.rulebooks import jobs, revisions
+from segmentation.rulebooks import jobs
 from segmentation.rulebooks.held import WAIT
 
 MAX_OWN = 500  # live segments of one shop
@@ -58,7 +58,7 @@ class Editing:
         async with self._pool.acquire() as connection, connection.transaction():
             if fault := fault_of_name(segment, self._presets[caller.shop_id].by_id):
                 raise Faulty(Rejection("$.segment", fault))
-            revision = await revisions.raise_revision(connection, caller.shop_id)
+            revision = await store.raise_revision(connection, caller.shop_id)
             known = await store.newest(connection, caller.shop_id)
             if segment in known:
                 hint = "is archived: edit it to have it back" if known[segment].state == "archived" else "is there"
@@ -71,7 +71,7 @@ class Editing:
         """The segment's next version; one that is archived is live again. Raises Faulty, Conflict or Unknown."""
         async with self._pool.acquire() as connection, connection.transaction():
             self._refuse_preset(caller.shop_id, segment)
-            revision = await revisions.raise_revision(connection, caller.shop_id)
+            revision = await store.raise_revision(connection, caller.shop_id)
             known = await store.newest(connection, caller.shop_id)
             if segment not in known:
                 raise Unknown
@@ -85,7 +85,7 @@ class Editing:
         """Everybody leaves it. Raises Conflict while another segment asks about it, or Unknown."""
         async with self._pool.acquire() as connection, connection.transaction():
             self._refuse_preset(caller.shop_id, segment)
-            revision = await revisions.raise_revision(connection, caller.shop_id)
+            revision = await store.raise_revision(connection, caller.shop_id)
             known = await store.newest(connection, caller.shop_id)
             last = known.get(segment)
             if last is None:
@@ -101,7 +101,7 @@ class Editing:
         async with self._pool.acquire() as connection, connection.transaction():
             if fault := fault_of_name(name, ()):
                 raise Faulty(Rejection("$.list", fault))
-            revision = await revisions.raise_revision(connection, caller.shop_id)
+            revision = await store.raise_revision(connection, caller.shop_id)
             known = await lists.revisions_of_lists(connection, caller.shop_id)
             if name not in known and len(known) >= MAX_LISTS:
                 raise Conflict(f"the shop has {MAX_LISTS} lists, the most there can be")

@@ -17,7 +17,7 @@ from segmentation.domain.rulebook import Rulebook
 from segmentation.lists.store import revisions_of_lists
 from segmentation.own import store
 from segmentation.own.definition import Faulty, compose
-from segmentation.rulebooks import jobs, revisions
+from segmentation.rulebooks import jobs
 
 REFRESH_EVERY_S = 2.0
 WAIT = timedelta(seconds=3 * REFRESH_EVERY_S)  # of a back-fill, until every process has the edited rulebook
@@ -63,7 +63,7 @@ class Rulebooks(Mapping[str, Rulebook]):
         segments cannot be read."""
         for shop_id, presets in self.presets.items():
             async with self._pool.acquire() as connection, connection.transaction():
-                revision = await revisions.take_edition(connection, shop_id, presets.edition)
+                revision = await store.take_edition(connection, shop_id, presets.edition)
                 if revision is not None:
                     await jobs.begin(connection, shop_id, revision, now, "presets", WAIT)
         await self._refresh(at_start=True)
@@ -78,7 +78,7 @@ class Rulebooks(Mapping[str, Rulebook]):
 
     async def _refresh(self, *, at_start: bool) -> None:
         async with self._pool.acquire() as connection:
-            told = await revisions.revisions(connection)
+            told = await store.revisions(connection)
             for shop_id, revision in told.items():
                 known = self._held.get(shop_id)
                 if known is None or known.revision >= revision or (shop_id, revision) in self._unreadable:
@@ -96,7 +96,7 @@ class Rulebooks(Mapping[str, Rulebook]):
 async def read(connection: Connection, presets: Rulebook, models: ModelsOf) -> Rulebook:
     """A shop's rulebook as it stands. Raises Unreadable."""
     shop_id = presets.shop_id
-    revision = (await revisions.revisions(connection)).get(shop_id, 0)
+    revision = (await store.revisions(connection)).get(shop_id, 0)
     versions = store.live(list((await store.newest(connection, shop_id)).values()))
     lists = await revisions_of_lists(connection, shop_id)
     try:
