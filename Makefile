@@ -60,8 +60,8 @@ test: static ## everything that check does, and all tests on real servers
 nightly: $(DEV) ## what takes longer than anybody waits for: FUZZ=20000 bodies for every connector, RULES=300 rules, shops' whole files
 	REGULARS_FUZZ_EXAMPLES=$(FUZZ) $(PY) -m pytest -n $(WORKERS) tests/ingest/test_fuzz_connectors.py $(ARGS)
 	REGULARS_RULES=$(RULES) REGULARS_INSTANTS=1000 REGULARS_STORIES=250 REGULARS_BUSIEST=25 REGULARS_SEED=$(SEED) \
-	  $(PY) -m pytest -n 0 --timeout 3600 --log-cli-level INFO tests/rules $(ARGS)
-	REGULARS_WHOLE_FILES=1 $(PY) -m pytest -n $(WORKERS) --timeout 3600 tests/segmentation/published $(ARGS)
+	  $(PY) -m pytest -n 0 --timeout 3600 --log-cli-level INFO tests/segmentation/recomputed/rules $(ARGS)
+	REGULARS_WHOLE_FILES=1 $(PY) -m pytest -n $(WORKERS) --timeout 3600 tests/segmentation/recomputed/purchases $(ARGS)
 
 .PHONY: bench
 bench: $(RUNTIME) ## measure this machine: throughput and latency of the whole road

@@ -22,8 +22,8 @@ from regulars.bench.lived import Lived
 from regulars.bench.stage import Database
 from segmentation import presets
 from segmentation.domain.state import Profile
-from segmentation.own.rulebooks import Rulebooks
-from segmentation.rfm_publication import Publication, scaled
+from segmentation.models.rfm_publication import Publication, scaled
+from segmentation.rulebooks.held import Rulebooks
 from segmentation.store import project
 
 ANY_DAY = datetime(2030, 1, 2, 10, tzinfo=UTC)  # in no shop near midnight

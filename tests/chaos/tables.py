@@ -17,7 +17,7 @@ from common.shops import load_shops
 from notifier.domain.state import MAX_SETTLED
 from notifier.store import IN_DOUBT
 from regulars.services import NAMES
-from segmentation.segment_presets import load_segments
+from segmentation.presets.segment_files import load_segments
 from tests.chaos.compare import Differences, Row, compare
 
 PREFETCH = 5_000

@@ -9,16 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.contracts.envelope import Data, Event
-from common.contracts.ingest import CartItemAdded, Item, OrderCancelled, OrderPaid, OrderPlaced, ShipmentDispatched
+from common.contracts.ingest import CartItemAdded, OrderCancelled, OrderPaid, OrderPlaced, ShipmentDispatched
 from common.contracts.journeys import JourneyEntered, JourneyLeft, MessageRequested
 from common.decision import Decide
-from common.money import Money
-from common.shops import Shop
 from journeys.domain.decide import decider, heeds
 from journeys.domain.enrollment import State
 from journeys.domain.graph import Definition
-from journeys.domain.parse import parse
-from journeys.presets import load
 from tests.laws.every_decide import (
     assert_bounded,
     assert_cut_anywhere,
@@ -30,7 +26,8 @@ from tests.laws.every_decide import (
     assert_replay,
     run,
 )
-from tests.laws.streams import AMOUNTS, CURRENCY, ORDER_IDS, SHOP, Delivery, any_events, deliveries, people_events
+from tests.laws.journeys_streams import ANY, HEARD, ODD_ONES, PRESET_FILES
+from tests.laws.streams import Delivery, deliveries, people_events
 
 MAX_STATE_BYTES = 4_000  # of a customer with the few orders and carts of these streams
 
@@ -63,33 +60,7 @@ PRESET_RULES = (
     Rule("gift_30d", OrderPaid, "order_id", (OrderCancelled,), (OrderPaid,), (("gift", 30 * DAY),)),
 )
 
-# Everything that the preset has not: two steps at one moment, one at once and one later, a where, another kind of key
-# (with the values of the first), an end by other carts, two journeys entered by one event.
-ODD_FILES = (
-    """
-    journey: big_order
-    purpose: marketing
-    enter: {on: order.placed, key: order_id, where: {field: amount.amount_minor, op: gte, value: 50000}}
-    leave: [{on: shipment.dispatched, key: same}, {on: order.cancelled, key: other}]
-    steps:
-      - {step: thanks, after: 0, send: in_app, template: thanks}
-      - {step: mail, after: 1h, send: email, template: big}
-      - {step: text, after: 1h, send: sms, template: big}
-    """,
-    """
-    journey: cart_care
-    purpose: marketing
-    enter: {on: cart.item_added, key: cart_id}
-    leave: [{on: cart.item_added, key: other}]
-    steps: [{step: left, after: 1d, send: sms, template: cart}]
-    """,
-    """
-    journey: placed_thanks
-    purpose: transactional
-    enter: {on: order.placed, key: order_id}
-    steps: [{step: thanks, after: 0s, send: in_app, template: thanks}]
-    """,
-)
+# The same as journeys_streams.ODD_FILES.
 ODD_RULES = (
     Rule(
         journey="big_order",
@@ -105,27 +76,8 @@ ODD_RULES = (
 )
 
 
-def odd_definitions() -> tuple[Definition, ...]:
-    parsed = [parse(text) for text in ODD_FILES]
-    return tuple(one for one in parsed if isinstance(one, Definition))
-
-
-PRESET_FILES = load({SHOP: Shop(SHOP, "Asia/Shanghai", CURRENCY, "zh-CN", "default")})
-ODD_ONES = {SHOP: odd_definitions()}
 PRESET, ODD = decider(PRESET_FILES), decider(ODD_ONES)
 BOTH = [pytest.param(PRESET, id="preset"), pytest.param(ODD, id="odd")]
-
-# Only what the journeys listen to, so that their events meet; carts are named like orders.
-HEARD: st.SearchStrategy[Data] = st.one_of(
-    st.builds(OrderPlaced, ORDER_IDS, AMOUNTS),
-    st.builds(OrderPlaced, ORDER_IDS, st.just(Money(50_000, CURRENCY))),
-    st.builds(OrderPaid, ORDER_IDS, AMOUNTS),
-    st.builds(OrderPaid, ORDER_IDS, AMOUNTS),
-    st.builds(OrderCancelled, ORDER_IDS),
-    st.builds(ShipmentDispatched, ORDER_IDS),
-    st.builds(CartItemAdded, st.just(Item("i1")), st.one_of(ORDER_IDS, st.none())),
-)
-ANY = st.one_of(HEARD, any_events())
 
 
 @pytest.mark.parametrize("decide", BOTH)

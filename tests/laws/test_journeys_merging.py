@@ -20,6 +20,7 @@ from common.money import Money
 from common.service import Service
 from journeys.app import service
 from journeys.domain.enrollment import MAX_KEYS, State
+from tests.laws.journeys_streams import ANY, HEARD, ODD_ONES, PRESET_FILES
 from tests.laws.merging import (
     A,
     B,
@@ -34,7 +35,6 @@ from tests.laws.merging import (
     play,
 )
 from tests.laws.streams import CURRENCY, START, event
-from tests.laws.test_journeys import ANY, HEARD, ODD_ONES, PRESET_FILES
 
 PRESET, ODD = service(PRESET_FILES), service(ODD_ONES)
 BOTH = [pytest.param(PRESET, id="preset"), pytest.param(ODD, id="odd")]

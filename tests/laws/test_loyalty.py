@@ -14,8 +14,7 @@ from common.contracts.loyalty import PointsEarned, PointsMoved, TierChanged
 from common.decision import Aggregate
 from loyalty.domain.account import Account
 from loyalty.domain.decide import HEEDS, decider
-from loyalty.domain.posting import Posting, posting
-from loyalty.domain.rules import Rules, TierStep
+from loyalty.domain.posting import posting
 from tests.laws.every_decide import (
     assert_bounded,
     assert_cut_anywhere,
@@ -26,6 +25,7 @@ from tests.laws.every_decide import (
     assert_late_alarm,
     assert_replay,
 )
+from tests.laws.loyalty_points import RULES, balances, movements
 from tests.laws.streams import (
     GAPS,
     LAGS,
@@ -40,21 +40,6 @@ from tests.laws.streams import (
     streams,
 )
 
-RULES = {
-    SHOP: Rules(
-        zone="America/Sao_Paulo",
-        currency="CNY",
-        minor_per_point=100,
-        window_days=365,
-        review_months=(1, 4, 7, 10),
-        tiers=(
-            TierStep("ordinary", 0),
-            TierStep("silver", 50_000),
-            TierStep("gold", 200_000),
-            TierStep("diamond", 500_000),
-        ),
-    )
-}
 DECIDE = decider(RULES)
 MAX_STATE_BYTES = 2_000  # four orders with two refunds each
 RISING = ["ordinary", "silver", "gold", "diamond"]
@@ -181,10 +166,6 @@ def told_step_by_step(story: Sequence[Event[Data]]) -> Iterator[tuple[Aggregate[
         yield aggregate, known
 
 
-def movements(aggregate: Aggregate[Account]) -> list[PointsMoved]:
-    return [fact.data for fact in aggregate.facts if isinstance(fact.data, PointsMoved)]
-
-
 def state(aggregate: Aggregate[Account]) -> Account:
     assert aggregate.stored is not None
     return aggregate.stored.state
@@ -194,15 +175,6 @@ def state(aggregate: Aggregate[Account]) -> Account:
 def test_balance_is_what_the_orders_are_worth(story: tuple[Event[Data], ...]) -> None:
     for aggregate, known in told_step_by_step(story):
         assert state(aggregate).balance == sum(left // 100 for _, left in net_by_order(known).values())
-
-
-def balances(postings: Sequence[Posting]) -> Counter[str]:
-    """What every account holds after the postings."""
-    held: Counter[str] = Counter()
-    for moved in postings:
-        held[moved.source] -= moved.points
-        held[moved.destination] += moved.points
-    return held
 
 
 @given(streams(order_events(), customers=1))

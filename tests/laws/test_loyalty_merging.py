@@ -16,6 +16,7 @@ from loyalty.app import service
 from loyalty.domain.account import Account
 from loyalty.domain.order import Order
 from loyalty.domain.posting import posting
+from tests.laws.loyalty_points import RULES, balances, movements
 from tests.laws.merging import (
     A,
     B,
@@ -29,7 +30,6 @@ from tests.laws.merging import (
     meetings,
 )
 from tests.laws.streams import AMOUNTS, ORDER_IDS, START, event, order_events
-from tests.laws.test_loyalty import RULES, balances, movements
 
 MEETING = service(RULES)
 OF_A = order_events()

@@ -20,26 +20,10 @@ from tests.laws.every_decide import (
     assert_late_alarm,
     run,
 )
+from tests.laws.notifier_streams import EVENTS
 from tests.laws.streams import START, Delivery, any_events, deliveries, event, people_events, streams
 
 DECIDE = decider(lambda asked: "no such template" if asked.template == "gone" else None)
-KEYS = st.integers(1, 5).map(lambda n: f"k{n}")  # few, so that requests and reports of one key meet
-REQUESTS = st.builds(
-    MessageRequested,
-    message_key=KEYS,
-    journey=st.just("j"),
-    step=st.just("s"),
-    channel=st.sampled_from(["sms", "email", "in_app", "social"]),
-    purpose=st.sampled_from(["transactional", "marketing"]),
-    template=st.sampled_from(["t", "t", "gone"]),
-    params=st.just({"order_id": "o1"}),
-)
-REPORTS = st.builds(
-    DeliveryAttempted, KEYS, st.sampled_from(["sent", "failed", "suppressed"]), st.sampled_from([None, "because"])
-)
-EVENTS: st.SearchStrategy[Data] = st.one_of(
-    REQUESTS, REQUESTS, REPORTS, st.builds(JourneyEntered, st.just("j"), st.just("o1"))
-)
 MAX_STATE_BYTES = 6_000  # five keys, their messages pending or settled
 
 

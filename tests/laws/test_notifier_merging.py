@@ -26,8 +26,8 @@ from tests.laws.merging import (
     lives,
     meetings,
 )
+from tests.laws.notifier_streams import EVENTS, REQUESTS
 from tests.laws.streams import START, event
-from tests.laws.test_notifier import EVENTS, REQUESTS
 
 MEETING = service()
 ANY: st.SearchStrategy[Data] = st.one_of(

@@ -2,45 +2,26 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import segmentation
 from common.decision import AN_INSTANT
 from segmentation.domain.catalogue import FIELDS, SERIES
 from segmentation.domain.model import Model
-from segmentation.domain.models.shoppers import shopper_models
 from segmentation.domain.person import Person
 from segmentation.domain.records import Record, Series, remember
-from segmentation.sections import CURRENCY
-from segmentation.shopper_presets import ShopperSections
+from tests.books import models_of_shoppers
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SPAN = timedelta(days=500)
 CHANGES_MAX = 300  # of one model of one customer; more means that it wakes somebody for nothing
-USUAL = Path(segmentation.__file__).parent / "presets" / "default.yaml"
-
-
-def figures() -> dict[str, Any]:
-    """What the usual preset says of shoppers."""
-    told = yaml.safe_load(USUAL.read_text("utf-8"))
-    return {name: told[name] for name in ShopperSections.model_fields}
-
-
-def models(**changes: Any) -> tuple[Model, ...]:
-    """Those of the usual preset, some of its figures changed."""
-    read = ShopperSections.model_validate(figures() | changes, context={CURRENCY: "CNY"})
-    return tuple(shopper_models(read.shoppers("CNY")))
-
 
 # Figures of another kind, so that classes are reached by chance: weights by category, few of everything.
-TIGHT = models(
+TIGHT = models_of_shoppers(
     carters={"days": 20, "mid": 2, "high": 4, "recent_days": 3},
     weighted_frequency={
         "half_life_days": 11,
@@ -56,7 +37,7 @@ TIGHT = models(
     reviews={"days": 90, "often": 2, "newest": 3, "bad_below": 300, "good_from": 420},
     preferences={"days": 60, "bought": 3, "carted": 1, "least": 4, "most": 2},
 )
-MODELS = (*models(), *TIGHT)
+MODELS = (*models_of_shoppers(), *TIGHT)
 
 CATEGORIES = st.sampled_from(["tea", "soap", "mugs"])
 ABOUT: Mapping[str, st.SearchStrategy[dict[str, Any]]] = {
@@ -143,7 +124,7 @@ def test_order_and_repeats_are_nothing(number: int) -> None:
 
 
 def test_models_tell_what_the_catalogue_holds_and_read_what_is_remembered() -> None:
-    told = [name for model in models() for name in model.fields]
+    told = [name for model in models_of_shoppers() for name in model.fields]
     assert len(told) == len(set(told))
     assert set(told) <= FIELDS.keys()
     assert {name for model in MODELS for name in model.reads} <= SERIES.keys()

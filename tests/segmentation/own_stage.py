@@ -26,10 +26,10 @@ from common.web.auth import Caller
 from segmentation import presets
 from segmentation.app import service
 from segmentation.domain.rulebook import Rulebook
-from segmentation.own.backfill import Backfill
 from segmentation.own.editing import Editing
-from segmentation.own.rulebooks import Rulebooks
-from segmentation.segment_presets import segments
+from segmentation.presets.segment_files import segments
+from segmentation.rulebooks.backfill import Backfill
+from segmentation.rulebooks.held import Rulebooks
 from tests.contract.waiting import until
 from tests.laws.streams import SHOP, START, event
 

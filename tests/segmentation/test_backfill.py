@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from common.contracts.ingest import OrderPaid
 from common.money import Money
 from segmentation.domain.rule import Events, Measure, Question, Segment
-from segmentation.own import backfill, jobs
 from segmentation.own.answers import backfill_out
+from segmentation.rulebooks import backfill, jobs
 from tests.contract.waiting import until
 from tests.laws.streams import CURRENCY, SHOP
 from tests.segmentation.own_stage import Process, Stage, books, open_stage

@@ -17,13 +17,13 @@ from common.settings import Settings
 from common.shops import Shop
 from common.web.app import create_app
 from common.web.auth import KeyRing
-from segmentation import model_queries
 from segmentation.api import router
 from segmentation.app import service
 from segmentation.domain.models.lifecycle import Rules
 from segmentation.domain.records import MAX_RECORDS
 from segmentation.domain.rule import Segment
-from segmentation.segment_presets import parse_segments
+from segmentation.models import queries as model_queries
+from segmentation.presets.segment_files import parse_segments
 from tests.books import book
 from tests.laws.streams import event
 from tests.segmentation import telling

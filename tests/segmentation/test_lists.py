@@ -10,7 +10,7 @@ from common.contracts.ingest import CustomerErased, Visit
 from common.db.engine import Connection
 from segmentation.domain.model import Model
 from segmentation.domain.rulebook import Rulebook
-from segmentation.own import lists
+from segmentation.lists import store as lists
 from segmentation.own.editing import Wording
 from tests.laws.streams import SHOP
 from tests.segmentation.own_stage import OPERATOR, Stage, open_stage

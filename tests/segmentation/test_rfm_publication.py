@@ -9,10 +9,10 @@ import asyncpg
 from common.clock import Clock
 from segmentation.domain.models.rfm import Named, Plan, RfmModel, groups_of, rfm
 from segmentation.domain.rulebook import Rulebook
+from segmentation.models.rfm_publication import Publication, scaled
+from segmentation.models.rfm_scales import Published, keep, newest
 from segmentation.own import store
-from segmentation.own.rulebooks import Rulebooks
-from segmentation.rfm_publication import Publication, scaled
-from segmentation.rfm_scales import Published, keep, newest
+from segmentation.rulebooks.held import Rulebooks
 
 SHOP = "demo"
 EVERYBODY = groups_of([Named("all", (1, 2, 3, 4, 5), (1, 2, 3, 4, 5))])

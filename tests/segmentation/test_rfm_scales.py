@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 
 from segmentation.domain.rfm import Purchaser, quintiles
-from segmentation.rfm_scales import Kept, Published, add, keep, newest, spread
+from segmentation.models.rfm_scales import Kept, Published, add, keep, newest, spread
 
 SHOP = "demo"
 AT = datetime(2026, 6, 1, 3, tzinfo=UTC)

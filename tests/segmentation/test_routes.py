@@ -26,9 +26,10 @@ from common.settings import Settings
 from common.shops import Shop
 from common.web.app import create_app
 from common.web.auth import KeyRing, create_key
-from segmentation import presets, rfm_scales
+from segmentation import presets
 from segmentation.app import open_service, service
 from segmentation.domain.rfm import Bound, Scale
+from segmentation.models import rfm_scales
 from tests.laws.streams import event
 from tests.segmentation.telling import tell
 

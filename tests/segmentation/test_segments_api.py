@@ -17,12 +17,12 @@ from common.settings import Settings
 from common.shops import Shop
 from common.web.app import create_app
 from common.web.auth import KeyRing
-from segmentation import counting, exports
-from segmentation.counting import MOST_SHOWN, OTHERS, Counting
 from segmentation.domain.rule import Group, Segment
 from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.segments import BY_ID
-from segmentation.segments_api import router
+from segmentation.segments import counting, exports
+from segmentation.segments.api import router
+from segmentation.segments.counting import MOST_SHOWN, OTHERS, Counting
 
 SHOPS: Mapping[str, Shop] = {
     "shop": Shop("shop", "Asia/Shanghai", "CNY", "zh-CN"),

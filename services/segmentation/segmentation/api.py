@@ -7,8 +7,12 @@ from fastapi import APIRouter
 
 from common.clock import Clock
 from common.shops import Shop
-from segmentation import churn_api, customers_api, models_api, segments_api, timeline_api
+from segmentation.customers import api as customers_api
+from segmentation.customers import timeline_api
 from segmentation.domain.rulebook import Rulebook
+from segmentation.models import api as models_api
+from segmentation.models import churn_api
+from segmentation.segments import api as segments_api
 
 
 def router(pool: asyncpg.Pool, shops: Mapping[str, Shop], books: Mapping[str, Rulebook], clock: Clock) -> APIRouter:

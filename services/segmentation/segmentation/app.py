@@ -12,21 +12,23 @@ from common.contracts.topics import ACCOUNTS, INGEST_EVENTS, MEMBERSHIPS, SEGMEN
 from common.house import House, Part
 from common.service import Service
 from common.shops import Shop
-from segmentation import presets, segment_presets
+from segmentation import presets
 from segmentation.api import router
-from segmentation.counting import Counting
 from segmentation.deciding_time import measured
 from segmentation.domain.decide import decider
 from segmentation.domain.notes import NEWS
 from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.state import Profile
+from segmentation.lists import api as lists_api
+from segmentation.models.rfm_publication import Publication, scaled
 from segmentation.own import api as own_api
-from segmentation.own import lists_api, preview_api
-from segmentation.own.backfill import Backfill
+from segmentation.own import preview_api
 from segmentation.own.editing import Editing
-from segmentation.own.rulebooks import Rulebooks
 from segmentation.own.showing import Shown
-from segmentation.rfm_publication import Publication, scaled
+from segmentation.presets import segment_files as segment_presets
+from segmentation.rulebooks.backfill import Backfill
+from segmentation.rulebooks.held import Rulebooks
+from segmentation.segments.counting import Counting
 from segmentation.store import project
 
 
@@ -48,7 +50,7 @@ def service(rulebooks: Mapping[str, Rulebook]) -> Service[Profile]:
 def own_routes(
     pool: asyncpg.Pool, shops: Mapping[str, Shop], rulebooks: Rulebooks, editing: Editing, clock: Clock
 ) -> tuple[APIRouter, ...]:
-    """The routes of the room own/."""
+    """The routes of the rooms own/ and lists/."""
     shown = Shown(pool, rulebooks, {shop_id: segment_presets.trees(shop) for shop_id, shop in shops.items()})
     return (
         own_api.router(shops, editing, shown),

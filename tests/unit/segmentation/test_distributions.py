@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from segmentation.distributions import MOST_VALUES, SpreadOut, spread
+from segmentation.models.distributions import MOST_VALUES, SpreadOut, spread
 
 
 def test_values_are_counted_those_most_frequent_first() -> None:

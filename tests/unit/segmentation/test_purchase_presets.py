@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from segmentation.domain.models.rfm_fixed import FixedBounds
 from segmentation.domain.models.stage import Stages
 from segmentation.domain.models.value_grade import Grades
-from segmentation.purchase_presets import ProductCycle, Rfm, RfmFixed, Stage, ValueGrade
-from segmentation.sections import CURRENCY, Section
+from segmentation.presets.purchases import ProductCycle, Rfm, RfmFixed, Stage, ValueGrade
+from segmentation.presets.sections import CURRENCY, Section
 
 DAY = timedelta(days=1)
 

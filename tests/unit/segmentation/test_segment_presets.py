@@ -6,7 +6,7 @@ from common.contracts.envelope import Rejection
 from common.shops import Shop
 from segmentation.domain.cost import cost
 from segmentation.domain.segments import BY_ID as CELLS
-from segmentation.segment_presets import load_segments, parse_segments, segments
+from segmentation.presets.segment_files import load_segments, parse_segments, segments
 
 SHOP = Shop("demo", "Asia/Shanghai", "CNY", "zh-CN")
 UTC = ZoneInfo("UTC")

@@ -13,11 +13,11 @@ from segmentation.domain.models.churn import warns
 from segmentation.domain.models.frequency import WHOLE, curve_of, left
 from segmentation.domain.person import Person
 from segmentation.domain.records import Record, Series, remember
-from tests.laws.test_shopper_models import models
+from tests.books import models_of_shoppers
 
 MAY_1 = datetime(2026, 5, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-MODELS: dict[str, Model] = {model.name: model for model in models()}
+MODELS: dict[str, Model] = {model.name: model for model in models_of_shoppers()}
 
 
 Events = Sequence[tuple[float, dict[str, Any]]]

@@ -8,8 +8,8 @@ import yaml
 from common.contracts.envelope import Rejection
 from segmentation.domain.models.shoppers import shopper_models
 from segmentation.presets import parse
-from segmentation.sections import CURRENCY
-from segmentation.shopper_presets import ShopperSections
+from segmentation.presets.sections import CURRENCY
+from segmentation.presets.shoppers import ShopperSections
 
 REST = """
 lifecycle: {repeat: 2, loyal: 3}

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from segmentation.customers.timeline import Entry, Position, events, merged
 from segmentation.domain.records import Record, Series
-from segmentation.timeline import Entry, Position, events, merged
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 

@@ -71,11 +71,11 @@ def evolve(profile: Profile, occasion: Occasion, currency: str) -> tuple[Profile
     """The profile after what happened, and what of it became another."""
     what, when = occasion.what, occasion.occurred_at.astimezone(UTC)
     assert not isinstance(what, Timer)
+    changes: Changes = {}
+    touched: Touched = NONE
     if what.TYPE == ListChanged.TYPE and not _is_news(profile, what, when):
         changes, touched = _unlisted(profile, what)
         return (replace(profile, **changes) if changes else profile), touched
-    changes: Changes = {}
-    touched: Touched = NONE
     if profile.first_seen_at is None or when < profile.first_seen_at:
         changes["first_seen_at"] = when
         touched += ("first_seen_at",)
@@ -234,7 +234,7 @@ def _unlisted(profile: Profile, what: Any) -> tuple[Changes, Touched]:
     return changes, (f"list:{what.list}",)
 
 
-def _is_news(profile: Profile, what: ListChanged, when: datetime) -> bool:
+def _is_news(profile: Profile, what: Any, when: datetime) -> bool:
     """Not of somebody erased, unless the shop itself put that id on a list after the erasure."""
     if profile.erased_at is None:
         return True

@@ -1,1 +1,1 @@
-"""A shop's own segments and lists: made and edited while everything runs, and asked of everybody after that."""
+"""A shop's own segments: made, previewed and edited while everything runs."""

@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from common.web.auth import Caller, requires
 from common.web.problems import MAX_ERRORS, Problem
-from segmentation.own import jobs
 from segmentation.own.definition import Faulty
 from segmentation.own.editing import Conflict, Unknown
 from segmentation.own.store import State
+from segmentation.rulebooks import jobs
 
 Operator = Annotated[Caller, Depends(requires("operate"))]
 RuleTree = Annotated[Any, Field(alias="in")]

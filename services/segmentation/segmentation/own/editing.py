@@ -18,10 +18,12 @@ from common.web import audit
 from common.web.auth import Caller
 from segmentation.domain.rule import Segment
 from segmentation.domain.rulebook import Rulebook
-from segmentation.own import jobs, lists, store
+from segmentation.lists import store as lists
+from segmentation.own import store
 from segmentation.own.definition import Faulty, compose, fault_of_name, readers_of
-from segmentation.own.rulebooks import WAIT
 from segmentation.own.store import Version
+from segmentation.rulebooks import jobs
+from segmentation.rulebooks.held import WAIT
 
 MAX_OWN = 500  # live segments of one shop
 MAX_LISTS = 200  # of one shop

@@ -6,10 +6,11 @@ from typing import Any
 import asyncpg
 
 from segmentation.domain.segments import BY_ID as CELLS
-from segmentation.own import jobs, store
+from segmentation.own import store
 from segmentation.own.answers import ShownSegment, VersionOut, backfill_out, unknown_segment
-from segmentation.own.rulebooks import Rulebooks
 from segmentation.own.store import Version
+from segmentation.rulebooks import jobs
+from segmentation.rulebooks.held import Rulebooks
 
 MAX_VERSIONS = 100  # shown of one segment, the newest
 
