@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping
 from common.contracts.envelope import Data
 from common.contracts.segmentation import ChurnWarned, LifecycleChanged, RfmChanged
 from segmentation.domain.asking import ACTIVITY, LIFECYCLE, Asking
+from segmentation.domain.models.churn import FIELDS as OF_CHURN
 from segmentation.domain.models.churn import warns
 from segmentation.domain.state import Kept, Profile, Value
 
 RFM = ("rfm.r", "rfm.f", "rfm.m", "rfm.group")
 CHURN_REASONS, CHURN_SCORE = "churn.reasons", "churn.score"
-TOLD_APART = ("rfm.", "churn.")  # how the names of facts begin that have an event of their own
+TOLD_APART = frozenset((*RFM, *OF_CHURN))  # facts that have an event of their own
 
 
 def moved(before: Profile | None, after: Profile, asked: Asking) -> Iterator[Data]:
@@ -30,7 +31,7 @@ def moved(before: Profile | None, after: Profile, asked: Asking) -> Iterator[Dat
 
 def modelled(before: Profile | None, asked: Asking) -> Iterator[Data]:
     """Scores that are others now, and a warning that began."""
-    if before is not None and not any(name.startswith(TOLD_APART) for name in asked.touched):
+    if before is not None and TOLD_APART.isdisjoint(asked.touched):
         return
     was, now = (_facts(answers) for answers in (before.answers if before is not None else {}, asked.answers))
     if any(was.get(name) != now.get(name) for name in RFM):
