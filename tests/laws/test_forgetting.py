@@ -12,6 +12,7 @@ from common.contracts.segmentation import ListChanged, SegmentRecheck
 from common.money import Money
 from segmentation.app import service
 from segmentation.domain.rule import InList, Segment
+from segmentation.domain.state import Profile
 from tests.books import book
 from tests.laws.merging import A, B, World
 from tests.laws.streams import CURRENCY, SHOP, START, event
@@ -28,7 +29,7 @@ OF_THE_PAST: st.SearchStrategy[Data] = st.one_of(
 )
 
 
-def erased() -> World:
+def erased() -> World[Profile]:
     world = World(SERVICE)
     world.tell(event(1, A, OrderPaid("o", Money(100, CURRENCY)), START))
     world.tell(event(2, A, ListChanged("vip", is_in=True), START))
