@@ -576,6 +576,18 @@ def put_segments_list(
     _run(put_list, Home(folder), shop, name, file)
 
 
+@segments.command("delete-list")
+def delete_segments_list(
+    name: Annotated[str, typer.Argument(help="The static list.")],
+    shop: OfShop = DEFAULT_SHOP,
+    folder: Folder = DEFAULT_FOLDER,
+) -> None:
+    """A static list goes, and everybody is taken off it; refused while a live segment asks about it."""
+    from regulars.segments import delete_list
+
+    _run(delete_list, Home(folder), shop, name)
+
+
 @privacy.command("export")
 def export_person(
     customer: Annotated[str | None, typer.Argument(help="Any id of the person.")] = None,

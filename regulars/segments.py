@@ -92,6 +92,12 @@ async def put_list(home: Home, shop: str, name: str, file: Path) -> None:
     _print(f"{name}: {told['put_on']} put on, {told['taken_off']} taken off")
 
 
+async def delete_list(home: Home, shop: str, name: str) -> None:
+    """Everybody is taken off the list, and it is gone."""
+    await _ask(home, shop, "DELETE", f"/v1/lists/{_quoted(name)}")
+    _print(f"{name} is gone, and everybody is taken off it.")
+
+
 def words_of(file: Path) -> Mapping[str, Any]:
     """A segment's file, YAML or JSON."""
     try:

@@ -8,10 +8,11 @@ import pytest
 
 from common.contracts.ingest import CustomerErased, Visit
 from common.db.engine import Connection
+from segmentation.counting import Counting
 from segmentation.domain.model import Model
 from segmentation.domain.rulebook import Rulebook
 from segmentation.lists import store as lists
-from segmentation.own.editing import Wording
+from segmentation.own.editing import Conflict, Unknown, Wording
 from tests.laws.streams import SHOP
 from tests.segmentation.own_stage import OPERATOR, Stage, open_stage
 
@@ -95,3 +96,43 @@ async def test_a_slower_reading_puts_no_older_rulebook_over_a_newer_one(stage: S
         newest = rulebooks[SHOP].revision
         go_on.set()
     assert rulebooks[SHOP].revision == newest
+
+
+async def test_a_deleted_list_leaves_nobody_on_it_and_no_rows(stage: Stage) -> None:
+    async with stage.one.running() as one:
+        await stage.admin.execute("UPDATE backfills SET not_before = clock_timestamp()")
+        await stage.publish(*(stage.event(name, Visit()) for name in ("ann", "bob")))
+        await stage.decided()
+        stage.clock.at += HOUR
+        await one.editing.put_list(OPERATOR, "fair", ["ann", "bob"])
+        await one.editing.create(OPERATOR, "s", Wording({}, {"list": "fair"}))
+        with pytest.raises(Conflict, match="asked about by s"):
+            await one.editing.delete_list(OPERATOR, "fair")
+        await one.rulebooks.refresh()
+        await stage.filled()
+        assert await stage.inside("s") == ["ann", "bob"]
+        await one.editing.archive(OPERATOR, "s")
+        await one.editing.delete_list(OPERATOR, "fair")
+        await one.rulebooks.refresh()
+        await stage.filled()
+    assert await stage.pool.fetchval("SELECT count(*) FROM list_members") == 0
+    assert await stage.pool.fetchval("SELECT count(*) FROM states WHERE body->'state'->'lists' IS NOT NULL") == 0
+    with pytest.raises(Unknown):
+        await stage.one.editing.delete_list(OPERATOR, "fair")
+
+
+async def test_what_ended_long_ago_is_forgotten(stage: Stage) -> None:
+    counting = Counting(stage.pool, stage.clock)
+    editing = stage.one.editing
+    await editing.create(OPERATOR, "s", Wording({}, {"count": "visit", "op": "gte", "value": 1}))
+    await stage.admin.execute("UPDATE backfills SET ended_at = clock_timestamp() - interval '36 days'")
+    await editing.archive(OPERATOR, "s")
+    assert await stage.pool.fetchval("SELECT count(*) FROM backfills") == 1
+    await stage.pool.execute("INSERT INTO segment_moves VALUES ($1, 's', 1, 1), ($1, 'live', 1, 1)", SHOP)
+    left = {}
+    for days in (0, 34, 2):
+        stage.clock.at += days * 24 * HOUR
+        await counting.step()
+        rows = await stage.pool.fetch("SELECT segment, count(*) FROM segment_samples GROUP BY 1")
+        left[days] = {row["segment"] for row in rows}
+    assert left == {0: {"s", "live"}, 34: {"s", "live"}, 2: {"live"}}

@@ -180,6 +180,15 @@ async def test_a_static_list_by_file(stage: Stage, client: httpx.AsyncClient, ke
         assert members["items"] == [{"customer_id": "ann"}]
         assert members["next"] is not None
 
+        refused = await client.delete("/v1/lists/fair", headers=keys["both"])
+        assert (refused.status_code, "at_the_fair" in refused.json()["detail"]) == (409, True)
+        assert (await client.delete("/v1/lists/fair", headers=keys["read"])).status_code == 403
+        assert (await client.delete("/v1/lists/none", headers=keys["both"])).status_code == 404
+        await client.post("/v1/segments/at_the_fair/archive", headers=keys["both"])
+        gone = await client.delete("/v1/lists/fair", headers=keys["both"])
+        assert gone.json() == {"list": "fair", "put_on": 0, "taken_off": 2}
+        assert (await client.get("/v1/lists/fair", headers=keys["read"])).status_code == 404
+
 
 @pytest.mark.parametrize(
     ("kind", "content", "path"),

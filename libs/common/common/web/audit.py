@@ -13,6 +13,7 @@ Action = Literal[
     "key.made", "key.revoked", "source.made", "source.removed", "source.rotated", "source.polled", "delivery.replayed",
     "letters.replayed", "deliveries.reprocessed", "import.begun", "people.merged", "people.split", "person.exported",
     "person.erased", "vault.rotated", "segment.created", "segment.edited", "segment.archived", "list.put",
+    "list.deleted",
 ]
 # fmt: on
 EVERY_SHOP = "*"

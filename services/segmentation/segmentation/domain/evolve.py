@@ -71,11 +71,11 @@ def evolve(profile: Profile, occasion: Occasion, currency: str) -> tuple[Profile
     """The profile after what happened, and what of it became another."""
     what, when = occasion.what, occasion.occurred_at.astimezone(UTC)
     assert not isinstance(what, Timer)
+    if isinstance(what, ListChanged) and not _is_news(profile, what, when):
+        less, off = _unlisted(profile, what)
+        return (replace(profile, **less) if less else profile), off
     changes: Changes = {}
     touched: Touched = NONE
-    if what.TYPE == ListChanged.TYPE and not _is_news(profile, what, when):
-        changes, touched = _unlisted(profile, what)
-        return (replace(profile, **changes) if changes else profile), touched
     if profile.first_seen_at is None or when < profile.first_seen_at:
         changes["first_seen_at"] = when
         touched += ("first_seen_at",)

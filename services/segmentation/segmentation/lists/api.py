@@ -80,6 +80,17 @@ def router(pool: asyncpg.Pool, shops: Mapping[str, Shop], editing: Editing, rule
             progress = await jobs.progress(connection, caller.shop_id, found.revision)
         return _out(found, backfill_out(progress))
 
+    @routes.delete("/v1/lists/{name}")
+    async def delete_list(name: PlainId, caller: Operator) -> PutOut:
+        """Deletes a list: everybody is taken off. Refused while a live segment asks about it."""
+        shop_of(shops, caller)
+        async with pool.acquire() as connection:
+            found = await _find(connection, caller.shop_id, name)
+        with problems(name):
+            await editing.delete_list(caller, name)
+        await rulebooks.refresh()
+        return PutOut(list=name, put_on=0, taken_off=found.customers)
+
     @routes.get("/v1/lists/{name}/members")
     async def get_members(
         name: PlainId, caller: Reader, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None

@@ -20,6 +20,7 @@ INSERT INTO lists (shop_id, list, revision, edited_at, edited_by) VALUES ($1, $2
 ON CONFLICT (shop_id, list) DO UPDATE SET revision = EXCLUDED.revision, edited_at = EXCLUDED.edited_at,
     edited_by = EXCLUDED.edited_by
 """
+DELETE = "DELETE FROM lists WHERE shop_id = $1 AND list = $2"
 # The new list is unnested once; both statements leave alone whoever stays as it was.
 TAKE_OFF = """
 UPDATE list_members m SET is_in = false, revision = $3
@@ -89,6 +90,12 @@ async def holds(connection: Connection, shop_id: str, name: str, customers: Sequ
     """Whether these, each named once, and no others stand on the list."""
     same: bool = await connection.fetchval(HOLDS, shop_id, name, customers)
     return same
+
+
+async def delete(connection: Connection, shop_id: str, name: str, revision: int) -> None:
+    """Takes everybody off; their rows go with the back-fill that tells them."""
+    await connection.execute(TAKE_OFF, shop_id, name, revision, [])
+    await connection.execute(DELETE, shop_id, name)
 
 
 async def members(connection: Connection, shop_id: str, name: str, after: str, limit: int) -> list[str]:

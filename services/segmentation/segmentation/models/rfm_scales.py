@@ -69,6 +69,12 @@ ADD = """
 INSERT INTO rfm_scales (shop_id, due_at, published_at, revision, customers, days, orders, orders_from, money)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
+# All but the newest ones; primary key.
+FORGET = """
+DELETE FROM rfm_scales WHERE shop_id = $1
+    AND due_at < (SELECT due_at FROM rfm_scales WHERE shop_id = $1 ORDER BY due_at DESC OFFSET $2 LIMIT 1)
+"""
+KEPT = 400  # scales of a shop: of more than a year, where there is one a day
 # Of several processes one makes the scale, and the others find it made. Takes no transaction id: while the buyers are
 # sorted nobody's outbox has to wait for us.
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('rfm_scales:' || $1, 0))"
@@ -140,6 +146,7 @@ async def add(connection: Connection, shop_id: str, published: Published) -> Non
         [bound.customer_id for bound in scale.orders],
         list(map(_decimal, scale.money)),
     )
+    await connection.execute(FORGET, shop_id, KEPT - 1)
 
 
 def _decimal(bound: Fraction) -> Decimal:

@@ -20,7 +20,7 @@ from segmentation.domain.rule import Segment
 from segmentation.domain.rulebook import Rulebook
 from segmentation.lists import store as lists
 from segmentation.own import store
-from segmentation.own.definition import Faulty, compose, fault_of_name, readers_of
+from segmentation.own.definition import OF_LIST, Faulty, compose, fault_of_name, readers_of
 from segmentation.own.store import Version
 from segmentation.rulebooks import jobs
 from segmentation.rulebooks.held import WAIT
@@ -115,6 +115,22 @@ class Editing:
             await jobs.begin(connection, caller.shop_id, revision, now, reason, self._wait, list_=name)
             await audit.note(connection, caller, "list.put", name)
             return changes
+
+    async def delete_list(self, caller: Caller, name: str) -> None:
+        """There is no such list any more, and nobody stands on it. Raises Conflict while a segment asks about it, or
+        Unknown."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await store.lock(connection, caller.shop_id)
+            if name not in await lists.revisions_of_lists(connection, caller.shop_id):
+                raise Unknown
+            known = await store.newest(connection, caller.shop_id)
+            segments = await self._composed(connection, caller.shop_id, known)
+            if readers := [each.segment for each in segments if f"{OF_LIST}{name}" in each.reads]:
+                raise Conflict(f"asked about by {', '.join(sorted(readers))}: edit or archive those first")
+            revision, now = await store.raise_revision(connection, caller.shop_id), self._clock.now()
+            await lists.delete(connection, caller.shop_id, name, revision)
+            await jobs.begin(connection, caller.shop_id, revision, now, f"list {name}", self._wait, list_=name)
+            await audit.note(connection, caller, "list.deleted", name)
 
     async def check(self, connection: Connection, shop_id: str, rule: Any) -> tuple[Rulebook, Segment]:
         """The segment that a rule would make, and the rulebook that it would stand in; nothing is saved. Raises

@@ -22,6 +22,9 @@ VALUES ($1, $2, $3, $4, $5,
     ELSE (SELECT count(*) FROM list_members WHERE (shop_id, list) = ($1, $4)) END,
     clock_timestamp() + $6::interval)
 """
+# Where another begins, those go that ended long ago: by then nobody asks how far they came.
+FORGET = "DELETE FROM backfills WHERE shop_id = $1 AND ended_at < clock_timestamp() - $2::interval"
+KEPT = timedelta(days=35)
 # The one whose turn it is, unless what the last step told still keeps others waiting. By backfills_open.
 NEXT = """
 SELECT id, shop_id, revision, at, list, pass, cursor, passed, told,
@@ -52,6 +55,10 @@ UPDATE backfills SET pass = pass + 1, cursor = '', passed = 0, told = 0,
     not_before = clock_timestamp() + $2::interval WHERE id = $1
 """
 END = "UPDATE backfills SET ended_at = clock_timestamp(), passed = GREATEST(passed, customers) WHERE id = $1"
+# Whom that edit took off its list, and all that were told so.
+FORGET_OFF = """
+DELETE FROM list_members WHERE (shop_id, list, revision) = ($1, $2, $3) AND NOT is_in
+"""
 # How many are left to look at in all that has not ended.
 LEFT = "SELECT coalesce(sum(GREATEST(customers - passed, 0)), 0)::bigint FROM backfills WHERE ended_at IS NULL"
 NEWEST = """
@@ -121,6 +128,7 @@ async def begin(
 ) -> None:
     """In the transaction of the edit made at `at`. `wait`: until every process can have heard of it. Everybody is asked
     for the instant before, since where the clock stands still no watermark ever passes the present."""
+    await connection.execute(FORGET, shop_id, KEPT)
     await connection.execute(BEGIN, shop_id, revision, at - AN_INSTANT, list_, reason, wait)
 
 
@@ -165,6 +173,8 @@ async def again(connection: Connection, job: Job, pause: timedelta) -> None:
 async def end(connection: Connection, job: Job) -> None:
     """Nobody is behind, or whoever is was told as often as may be."""
     await connection.execute(END, job.id)
+    if job.list:
+        await connection.execute(FORGET_OFF, job.shop_id, job.list, job.revision)
 
 
 async def left(connection: Connection) -> int:

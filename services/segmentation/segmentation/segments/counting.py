@@ -49,6 +49,15 @@ FROM due ON CONFLICT DO NOTHING
 # Served by segment_samples_by_age.
 FORGET = "DELETE FROM segment_samples WHERE at < $1 AND (NOT daily OR at < $2)"
 
+# Of segments archived before $1 that nobody is in, numbers and chart; the smallest of tables.
+FORGET_ARCHIVED = """
+WITH newest AS (SELECT DISTINCT ON (shop_id, segment) shop_id, segment, state, edited_at FROM segments
+    ORDER BY shop_id, segment, version DESC),
+gone AS (DELETE FROM segment_counts c USING newest n WHERE (c.shop_id, c.segment) = (n.shop_id, n.segment)
+    AND n.state = 'archived' AND n.edited_at < $1 AND c.members = 0 RETURNING c.shop_id, c.segment)
+DELETE FROM segment_samples s USING gone WHERE (s.shop_id, s.segment) = (gone.shop_id, gone.segment)
+"""
+
 ALL_COUNTS = "SELECT shop_id, segment, members FROM segment_counts ORDER BY shop_id, segment"
 
 
@@ -100,3 +109,4 @@ async def _sample(connection: Connection, now: datetime) -> None:
     since = now - (now - datetime.min.replace(tzinfo=now.tzinfo)) % SAMPLE_EVERY
     if await connection.execute(SAMPLE, now, since) != "INSERT 0 0":
         await connection.execute(FORGET, now - FINE_FOR, now - DAILY_FOR)
+        await connection.execute(FORGET_ARCHIVED, now - FINE_FOR)
