@@ -61,7 +61,8 @@ nightly: $(DEV) ## what takes longer than anybody waits for: FUZZ=20000 bodies f
 	REGULARS_FUZZ_EXAMPLES=$(FUZZ) $(PY) -m pytest -n $(WORKERS) tests/ingest/test_fuzz_connectors.py $(ARGS)
 	REGULARS_RULES=$(RULES) REGULARS_INSTANTS=1000 REGULARS_STORIES=250 REGULARS_BUSIEST=25 REGULARS_SEED=$(SEED) \
 	  $(PY) -m pytest -n 0 --timeout 3600 --log-cli-level INFO tests/segmentation/recomputed/rules $(ARGS)
-	REGULARS_WHOLE_FILES=1 $(PY) -m pytest -n $(WORKERS) --timeout 3600 tests/segmentation/recomputed/purchases $(ARGS)
+	REGULARS_WHOLE_FILES=1 $(PY) -m pytest -n $(WORKERS) --timeout 3600 tests/segmentation/recomputed/purchases \
+	  tests/e2e/test_data_sets.py $(ARGS)
 
 .PHONY: bench
 bench: $(RUNTIME) ## measure this machine: throughput and latency of the whole road

@@ -73,7 +73,7 @@ async def _own(connection: Connection, table: str, count: Counts) -> Own:
     arrays = ", ".join(f"${n}::{kind}[]" for n, (_, kind, _) in enumerate(columns, 1))
     key = ", ".join(name for name, _, is_key in columns if is_key)
     values = ", ".join(f"{name} = EXCLUDED.{name}" for name, _, is_key in columns if not is_key)
-    upsert = f"INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays}) ON CONFLICT"
+    upsert = f"INSERT INTO {table} ({names}) OVERRIDING SYSTEM VALUE SELECT * FROM unnest({arrays}) ON CONFLICT"
     upsert += f" ({key}) DO UPDATE SET {values}" if count.changed else " DO NOTHING"
     rows = [tuple(row) for row in await connection.fetch(f"SELECT {names} FROM {table} ORDER BY ctid")]
     return Own(table, upsert, rows, count.changed)

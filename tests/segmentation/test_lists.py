@@ -8,11 +8,11 @@ import pytest
 
 from common.contracts.ingest import CustomerErased, Visit
 from common.db.engine import Connection
-from segmentation.counting import Counting
 from segmentation.domain.model import Model
 from segmentation.domain.rulebook import Rulebook
 from segmentation.lists import store as lists
 from segmentation.own.editing import Conflict, Unknown, Wording
+from segmentation.segments.counting import Counting
 from tests.laws.streams import SHOP
 from tests.segmentation.own_stage import OPERATOR, Stage, open_stage
 
