@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from zoneinfo import ZoneInfo
 
+from common.ids import derived_id
 from segmentation.domain.model import Model
 from segmentation.domain.models import lifecycle
 from segmentation.domain.models.lifecycle import Rules
@@ -21,5 +22,5 @@ def book(
         models=(lifecycle.model(rules), *models),
         segments=tuple(segments),
         revision=revision,
-        edition=str(hash(rules)),
+        edition=derived_id(str(rules)),
     )

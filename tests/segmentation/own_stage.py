@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
-from msgspec.structs import replace
 
 from common.bus.bell import Bell
 from common.bus.postgres import PostgresBus
@@ -29,7 +28,6 @@ from segmentation.domain.rulebook import Rulebook
 from segmentation.own.backfill import Backfill
 from segmentation.own.editing import Editing
 from segmentation.own.rulebooks import Rulebooks
-from segmentation.segment_presets import segments
 from tests.contract.waiting import until
 from tests.laws.streams import SHOP, START, event
 
@@ -51,8 +49,7 @@ OPEN = "SELECT count(*) FROM backfills WHERE ended_at IS NULL"
 
 def books() -> dict[str, Rulebook]:
     """The shop's, with the segments of its preset."""
-    loaded = presets.load(SHOPS)
-    return {shop_id: replace(book, segments=segments(SHOPS[shop_id])) for shop_id, book in loaded.items()}
+    return dict(presets.load(SHOPS))
 
 
 class Hands:

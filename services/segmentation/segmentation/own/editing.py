@@ -16,10 +16,10 @@ from common.contracts.envelope import Rejection
 from common.db.engine import Connection
 from common.web import audit
 from common.web.auth import Caller
-from segmentation.domain.rule import Segment
+from segmentation.domain.rule import OF_LIST, Segment
 from segmentation.domain.rulebook import Rulebook
 from segmentation.own import jobs, lists, store
-from segmentation.own.definition import OF_LIST, Faulty, compose, fault_of_name, readers_of
+from segmentation.own.definition import Faulty, compose, fault_of_name, readers_of
 from segmentation.own.rulebooks import WAIT
 from segmentation.own.store import Version
 

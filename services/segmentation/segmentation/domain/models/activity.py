@@ -8,10 +8,11 @@ from msgspec import Struct
 
 from segmentation.domain.model import Model, Modelled
 from segmentation.domain.models.newest import DAY, ever, newest_of
+from segmentation.domain.orders import PURCHASE
 from segmentation.domain.person import Person
 
 VISITS = ("visit",)
-PURCHASES = ("purchase",)
+PURCHASES = (PURCHASE,)
 INTERACTIONS = ("cart.item_added", "review.submitted", "share", "checkin", "message.opened", "message.clicked")
 KINDS = (*VISITS, *PURCHASES, *INTERACTIONS)
 

@@ -16,10 +16,10 @@ from math import log2
 from msgspec import Struct
 
 from segmentation.domain.model import Model, Modelled
+from segmentation.domain.orders import PURCHASE
 from segmentation.domain.person import Person
 from segmentation.domain.records import NOTHING, Record
 
-BOUGHT = "purchase"
 HOUR = timedelta(hours=1)
 HOURS_PER_DAY = 24
 WHOLE = 1 << 60  # what is left of a purchase at age 0
@@ -50,7 +50,7 @@ def weighted_frequency(preset: FrequencyPreset) -> Model:
     half_life = preset.half_life_days * HOURS_PER_DAY
 
     def answer(person: Person, at: datetime) -> Modelled:
-        bought = person.series.get(BOUGHT, NOTHING).records
+        bought = person.series.get(PURCHASE, NOTHING).records
         if not bought:
             return Modelled({})
         last_at = bought[-1].at
@@ -61,7 +61,7 @@ def weighted_frequency(preset: FrequencyPreset) -> Model:
         until = last_at + _loses(worth, preset.steps[passed - 1], half_life) * HOUR if passed else None
         return Modelled(facts, until, f"{len(bought)} purchases, worth {now} hundredths of one")
 
-    return Model("weighted_frequency", frozenset({BOUGHT}), ("weighted_frequency",), answer)
+    return Model("weighted_frequency", frozenset({PURCHASE}), ("weighted_frequency",), answer)
 
 
 def weight(purchase: Record, preset: FrequencyPreset) -> int:

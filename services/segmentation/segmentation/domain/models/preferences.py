@@ -7,10 +7,11 @@ from msgspec import Struct
 
 from segmentation.domain.model import Model, Modelled
 from segmentation.domain.models.newest import DAY, ever, newest_of
+from segmentation.domain.orders import PURCHASE
 from segmentation.domain.person import Person
 from segmentation.domain.records import Record
 
-BOUGHT, CARTED = "purchase", "cart.item_added"
+CARTED = "cart.item_added"
 FIELD = "preferences.categories"
 
 
@@ -27,7 +28,7 @@ class PreferencePreset(Struct, frozen=True):
 
 def _categories(kind: str, record: Record) -> set[str]:
     """Each once, however many items of it there are."""
-    if kind == BOUGHT:
+    if kind == PURCHASE:
         return set(record.about.get("categories") or ())
     category = record.about.get("category")
     return {category} if category else set()
@@ -36,11 +37,11 @@ def _categories(kind: str, record: Record) -> set[str]:
 def preferences(preset: PreferencePreset) -> Model:
     """The model of a shop."""
     window = preset.days * DAY
-    points = {BOUGHT: preset.bought, CARTED: preset.carted}
+    points = {PURCHASE: preset.bought, CARTED: preset.carted}
     kinds = [kind for kind in points if points[kind]]
 
     def answer(person: Person, at: datetime) -> Modelled:
-        if not ever(person, BOUGHT, CARTED):
+        if not ever(person, PURCHASE, CARTED):
             return Modelled({})
         gathered: dict[str, int] = {}
         ends: dict[str, datetime] = {}  # of those liked: when the record that completes the points is out of the window
@@ -56,4 +57,4 @@ def preferences(preset: PreferencePreset) -> Model:
             {FIELD: tuple(sorted(liked))} if liked else {}, until, f"{len(ends)} of {len(gathered)} categories"
         )
 
-    return Model("preferences", frozenset({BOUGHT, CARTED}), (FIELD,), answer)
+    return Model("preferences", frozenset({PURCHASE, CARTED}), (FIELD,), answer)
