@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import yaml
 
 import segmentation
+from common.ids import derived_id
 from segmentation.domain.model import Model
 from segmentation.domain.models import lifecycle
 from segmentation.domain.models.lifecycle import Rules
@@ -31,7 +32,7 @@ def book(
         models=(lifecycle.model(rules), *models),
         segments=tuple(segments),
         revision=revision,
-        edition=str(hash(rules)),
+        edition=derived_id(str(rules)),
     )
 
 

@@ -22,7 +22,7 @@ from segmentation.domain.decide import CHANGE, decider
 from segmentation.domain.models.rfm import NAME, RfmModel, purchaser, rfm
 from segmentation.domain.person import person_of
 from segmentation.domain.rfm import Scale, quintiles
-from segmentation.domain.rule import Segment
+from segmentation.domain.rule import OF_SEGMENT, Segment
 from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.segments import segment_id
 from segmentation.domain.state import Profile
@@ -83,7 +83,7 @@ def _needed(book: Rulebook, rules: Sequence[Segment]) -> tuple[Segment, ...]:
     wanted: set[str] = set()
     for segment in reversed(book.segments):
         if segment.segment in wanted or any(segment.segment == rule.segment for rule in rules):
-            wanted |= {segment.segment, *(name.removeprefix("segment:") for name in segment.reads)}
+            wanted |= {segment.segment, *(name.removeprefix(OF_SEGMENT) for name in segment.reads)}
     return tuple(segment for segment in book.segments if segment.segment in wanted)
 
 

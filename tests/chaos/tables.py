@@ -17,15 +17,15 @@ from common.shops import load_shops
 from notifier.domain.state import MAX_SETTLED
 from notifier.store import IN_DOUBT
 from regulars.services import NAMES
-from segmentation.presets.segment_files import load_segments
+from segmentation.presets.segment_files import segments as segments_of
 from tests.chaos.compare import Differences, Row, compare
 
 PREFETCH = 5_000
 CONSUMERS = tuple(name for name in NAMES if name != "ingest")
 OF_LOYALTY = frozenset(
     segment.segment
-    for segments in load_segments(load_shops()).values()
-    for segment in segments
+    for shop in load_shops().values()
+    for segment in segments_of(shop)
     if not segment.reads.isdisjoint(("tier", "points"))
 )
 NAMED = ", ".join(f"'{name}'" for name in sorted(OF_LOYALTY))

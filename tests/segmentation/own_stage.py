@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
-from msgspec.structs import replace
 
 from common.bus.bell import Bell
 from common.bus.postgres import PostgresBus
@@ -27,7 +26,6 @@ from segmentation import presets
 from segmentation.app import service
 from segmentation.domain.rulebook import Rulebook
 from segmentation.own.editing import Editing
-from segmentation.presets.segment_files import segments
 from segmentation.rulebooks.backfill import Backfill
 from segmentation.rulebooks.held import Rulebooks
 from tests.contract.waiting import until
@@ -52,8 +50,7 @@ OPEN = "SELECT count(*) FROM backfills WHERE ended_at IS NULL"
 
 def books() -> dict[str, Rulebook]:
     """The shop's, with the segments of its preset."""
-    loaded = presets.load(SHOPS)
-    return {shop_id: replace(book, segments=segments(SHOPS[shop_id])) for shop_id, book in loaded.items()}
+    return dict(presets.load(SHOPS))
 
 
 class Hands:

@@ -17,7 +17,7 @@ from segmentation.domain.precedence import in_order
 from segmentation.domain.rule import Events, Fact, Group, InList, InSegment, Measure, Question, Segment, ThenNot
 from segmentation.domain.windows import Between, Calendar, Last
 
-KNOWN = Known(frozenset({"vip"}), frozenset({"staff"}), ZoneInfo("Asia/Shanghai"))
+KNOWN = Known(frozenset({"vip"}), frozenset({"staff"}), ZoneInfo("Asia/Shanghai"), ("champions", "lost"))
 
 
 def read(text: str) -> Any:
@@ -130,6 +130,16 @@ def test_windows(over: str, window: object) -> None:
         ("{bucket: {salt: a, from: 60, to: 50}}", "$.in.bucket.to", "0 <= from < to <= 100"),
         ("{then_not: {first: {of: visit}, within: 1h}}", "$.in.then_not.not", "must say `of`"),
         ("{then_not: {first: {of: visit}, not: {of: purchase}}}", "$.in.then_not.within", "must be a length"),
+        (
+            "{then_not: {first: {of: visit, over: {calendar: month}}, not: {of: purchase}, within: 32d}}",
+            "$.in.then_not.first.over",
+            "must be longer than within",
+        ),
+        (
+            "{field: rfm.group, op: in, value: [champions, champion]}",
+            "$.in.value",
+            "must be one of champions, lost",
+        ),
         (
             "{then_not: {first: {of: visit, over: 1h}, not: {of: purchase}, within: 1h}}",
             "$.in.then_not.first.over",

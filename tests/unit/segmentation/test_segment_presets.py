@@ -6,7 +6,7 @@ from common.contracts.envelope import Rejection
 from common.shops import Shop
 from segmentation.domain.cost import cost
 from segmentation.domain.segments import BY_ID as CELLS
-from segmentation.presets.segment_files import load_segments, parse_segments, segments
+from segmentation.presets.segment_files import parse_segments, segments
 
 SHOP = Shop("demo", "Asia/Shanghai", "CNY", "zh-CN")
 UTC = ZoneInfo("UTC")
@@ -20,7 +20,6 @@ def test_every_shop_has_them() -> None:
     assert all(each.names.keys() == {"en", "zh-CN"} and each.preset and each.revision == 0 for each in made)
     assert len({each.names["zh-CN"] for each in made}) == len({each.names["en"] for each in made}) == len(made)
     assert not {each.segment for each in made} & CELLS.keys()
-    assert load_segments({"demo": SHOP})["demo"] == made
 
 
 def test_a_preset_without_a_file_of_its_own_takes_the_ordinary_ones() -> None:

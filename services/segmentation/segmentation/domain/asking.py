@@ -14,7 +14,7 @@ from common.contracts.segmentation import SegmentEntered, SegmentLeft
 from segmentation.domain.evaluate import Answer
 from segmentation.domain.model import Model
 from segmentation.domain.person import Person, person_of
-from segmentation.domain.rule import Segment
+from segmentation.domain.rule import OF_SEGMENT, Segment
 from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.segments import BY_ID as CELLS
 from segmentation.domain.segments import segment_id
@@ -23,7 +23,6 @@ from segmentation.domain.state import Kept, Place, Profile, Value
 NEW_RULES = "new rules"
 EDITED = "edited"
 ARCHIVED = "archived"
-OF_SEGMENT = "segment:"  # before a segment's name among what another reads
 LIFECYCLE, ACTIVITY = "lifecycle", "activity"
 _SAID_NOTHING = Kept()
 _IN, _OUT = Answer(path="", holds=True), Answer(path="", holds=False)

@@ -8,7 +8,19 @@ from collections.abc import Iterator
 
 from common.predicate import Comparison, Predicate
 from segmentation.domain.records import MAX_RECORDS
-from segmentation.domain.rule import Bucket, Events, Fact, Group, InList, InSegment, Question, Rule, ThenNot
+from segmentation.domain.rule import (
+    OF_LIST,
+    OF_SEGMENT,
+    Bucket,
+    Events,
+    Fact,
+    Group,
+    InList,
+    InSegment,
+    Question,
+    Rule,
+    ThenNot,
+)
 
 MAX_COST = 10_000  # steps of one rule: some ten milliseconds for the busiest customer
 SEARCH = 10  # steps to find where a window begins, and for whatever is looked up at once
@@ -56,8 +68,8 @@ def _reads(rule: Rule) -> Iterator[str]:
             yield first.of
             yield then_not.of
         case InSegment(segment=segment):
-            yield f"segment:{segment}"
+            yield f"{OF_SEGMENT}{segment}"
         case InList(list_name=name):
-            yield f"list:{name}"
+            yield f"{OF_LIST}{name}"
         case Bucket():
             return

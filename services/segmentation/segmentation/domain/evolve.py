@@ -33,6 +33,7 @@ from common.money import Money
 from segmentation.domain import orders
 from segmentation.domain.catalogue import ATTRIBUTE
 from segmentation.domain.records import NOTHING, About, Record, remember
+from segmentation.domain.rule import OF_LIST
 from segmentation.domain.state import Carts, Consent, KnownOrder, Profile, Refund, Reviews, Visits
 
 MAX_ATTRIBUTES = 100  # of one customer; tags too: those first in the alphabet are kept
@@ -223,7 +224,7 @@ def _listed(profile: Profile, what: Any, _: datetime, __: str) -> tuple[Changes,
     changes: Changes = {} if lent == profile.lists_lent else {"lists_lent": lent}
     if what.list in profile.lists:
         return changes, NONE
-    return changes | {"lists": tuple(sorted({*profile.lists, what.list}))}, (f"list:{what.list}",)
+    return changes | {"lists": tuple(sorted({*profile.lists, what.list}))}, (f"{OF_LIST}{what.list}",)
 
 
 def _unlisted(profile: Profile, what: Any) -> tuple[Changes, Touched]:
@@ -231,7 +232,7 @@ def _unlisted(profile: Profile, what: Any) -> tuple[Changes, Touched]:
         return {}, NONE
     fields = ("lists", "lists_lent")
     changes = {field: tuple(n for n in getattr(profile, field) if n != what.list) for field in fields}
-    return changes, (f"list:{what.list}",)
+    return changes, (f"{OF_LIST}{what.list}",)
 
 
 def _is_news(profile: Profile, what: Any, when: datetime) -> bool:

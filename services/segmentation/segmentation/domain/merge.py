@@ -15,6 +15,7 @@ from segmentation.domain.evolve import CART_FACTS, MAX_ATTRIBUTES, Touched
 from segmentation.domain.notes import joined, parted
 from segmentation.domain.orders import MADE_OF, in_bounds, known, newest
 from segmentation.domain.records import NOTHING, Record, Series, Sums, added, bounded, in_order, minus, plus
+from segmentation.domain.rule import OF_LIST
 from segmentation.domain.state import Carts, KnownOrder, Profile, Refund, Reviews, Visits
 
 _OF_THE_PERSON = ("locale", "country", "city", "tags", "refused", "allowed", "tier", "points")
@@ -24,7 +25,7 @@ _SEEN = ("first_seen_at", "last_seen_at")
 def everything_of(one: Profile, other: Profile) -> Touched:
     """The names of all that a profile can say; of its own names, those that either has."""
     attributes = sorted(f"{ATTRIBUTE}{name}" for name in one.attributes.keys() | other.attributes.keys())
-    lists = sorted(f"list:{name}" for name in {*one.lists, *other.lists})
+    lists = sorted(f"{OF_LIST}{name}" for name in {*one.lists, *other.lists})
     return (*SERIES, *_OF_THE_PERSON, *CART_FACTS, *_SEEN, *attributes, *lists)
 
 

@@ -42,7 +42,7 @@ from segmentation.domain.rule import (
     ThenNot,
 )
 from segmentation.domain.segments import BY_ID as CELLS
-from segmentation.domain.windows import Between, Calendar, Ever, Last, Period, Window
+from segmentation.domain.windows import Between, Calendar, Ever, Last, Period, Window, length_of
 
 T = TypeVar("T")
 
@@ -54,6 +54,7 @@ ATTRIBUTE_NAME = re.compile(re.escape(ATTRIBUTE) + r"[^\s.\x00-\x1f\x7f]{1,40}")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 BY_AGE = ("older_than", "younger_than")
 OF_A_FIELD = ("sum", "average", "distinct")
+RFM_GROUP = "rfm.group"  # a shop's preset names its values
 BY_WORD = ("eq", "ne", "in", "not_in", "contains")
 ALWAYS_A_NUMBER = ("count", "sum", "distinct")
 NO_RULE = Group("$", "any", ())  # stands in for what could not be read
@@ -68,6 +69,7 @@ class Known(Struct, frozen=True):
     segments: frozenset[str] = frozenset()
     lists: frozenset[str] = frozenset()
     zone: ZoneInfo = ZoneInfo("UTC")
+    groups: tuple[str, ...] = ()  # of RFM, by the shop's preset; none: any name will do
 
 
 def parse(tree: object, known: Known, under: str = "$.in") -> Rule | tuple[Rejection, ...]:
@@ -236,7 +238,8 @@ class _Reader(Struct):
         first = self._events(tree.get("first"), f"{path}.first")
         then_not = self._events(tree.get("not"), f"{path}.not", ("of", "where"))
         within = self._length(tree.get("within"), f"{path}.within")
-        if isinstance(first.window, Last) and first.window.length <= within:
+        longest = length_of(first.window)
+        if longest is not None and longest <= within:
             self._fault(f"{path}.first.over", "must be longer than within: nobody would ever be in")
         same = tree.get("same", "")
         if "same" in tree and first.of and then_not.of:
@@ -286,13 +289,14 @@ class _Reader(Struct):
             self.faults.extend(read)
             return NO_RULE
         assert isinstance(read, predicate.Comparison)
-        if isinstance(about, Fact) and about.name in VALUES and read.op in BY_WORD:
-            self._one_of(VALUES[about.name], read.value, f"{path}.value")
+        if isinstance(about, Fact) and read.op in BY_WORD:
+            values = self.known.groups if about.name == RFM_GROUP else VALUES.get(about.name, ())
+            self._one_of(values, read.value, f"{path}.value")
         return Question(path, about, read.op, read.value)
 
     def _one_of(self, values: tuple[str, ...], asked: object, path: str) -> None:
         for value in asked if isinstance(asked, tuple) else (asked,):
-            if value not in values:
+            if values and value not in values:
                 self._fault(path, f"must be one of {', '.join(values)}")
 
 

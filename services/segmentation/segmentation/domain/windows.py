@@ -19,6 +19,12 @@ Period = Literal["day", "week", "month"]  # a week begins on Monday (ISO 8601)
 
 _AT = attrgetter("at")
 _DAYS_ON: dict[Period, int] = {"day": 1, "week": 7, "month": 32}  # 32 days from the first lead into every next month
+# With the hour that summer time adds.
+_LONGEST: dict[Period, timedelta] = {
+    "day": timedelta(hours=25),
+    "week": timedelta(days=7, hours=1),
+    "month": timedelta(days=31, hours=1),
+}
 _NOON = time(12)  # which no summer time reaches
 
 
@@ -56,6 +62,17 @@ def begins(window: Window, at: datetime, zone: ZoneInfo) -> datetime | None:
     if isinstance(window, Ever):
         return None
     return window.since if isinstance(window, Between) else period_of(at, window.period, zone)
+
+
+def length_of(window: Window) -> timedelta | None:
+    """How long an event can be in the window at the most; None: for ever."""
+    match window:
+        case Last(length):
+            return length
+        case Calendar(period):
+            return _LONGEST[period]
+        case _:
+            return None
 
 
 def inside(window: Window, records: Sequence[Record], at: datetime, since: datetime | None) -> Sequence[Record]:

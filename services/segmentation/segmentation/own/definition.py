@@ -5,17 +5,16 @@ from collections.abc import Collection, Mapping
 from msgspec.structs import replace
 
 from common.contracts.envelope import Rejection
+from segmentation.domain.models.rfm import RfmModel
 from segmentation.domain.parse import Known
 from segmentation.domain.parse_segment import SEGMENT_ID, parse_segment
 from segmentation.domain.precedence import in_order
-from segmentation.domain.rule import Segment
+from segmentation.domain.rule import OF_LIST, OF_SEGMENT, Segment
 from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.segments import BY_ID as CELLS
 from segmentation.own.store import Version
 
-OF_SEGMENT = "segment:"  # before the name of a segment among what another reads
-OF_LIST = "list:"
-RESERVED = ("preview", "overlap", "lists")  # words of addresses
+RESERVED = ("preview", "overlap")  # words of addresses
 NAME_WORDS = "must be 1 to 64 of a-z, 0-9, _ and -, a letter or digit first"
 
 
@@ -39,7 +38,7 @@ class Faulty(ValueError):
 def compose(presets: Rulebook, live: Mapping[str, Version], lists: Mapping[str, int]) -> tuple[Segment, ...]:
     """The presets' segments and the shop's own, in the order of answering. `lists` are the static ones, each with the
     revision that it was put at. Raises Faulty."""
-    known = Known(frozenset((*CELLS, *presets.by_id, *live)), frozenset(lists), presets.zone)
+    known = Known(frozenset((*CELLS, *presets.by_id, *live)), frozenset(lists), presets.zone, _groups(presets))
     own: list[Segment] = []
     faults: list[Rejection] = []
     for name, version in live.items():
@@ -59,6 +58,11 @@ def compose(presets: Rulebook, live: Mapping[str, Version], lists: Mapping[str, 
     if faults:
         raise Faulty(*faults)
     return tuple(segments)
+
+
+def _groups(presets: Rulebook) -> tuple[str, ...]:
+    plans = [model.plan for model in presets.models if isinstance(model, RfmModel)]
+    return tuple(sorted({group for plan in plans for group in plan.groups.values()}))
 
 
 def segment_of(version: Version, known: Known) -> Segment | tuple[Rejection, ...]:

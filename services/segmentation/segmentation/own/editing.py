@@ -16,11 +16,11 @@ from common.contracts.envelope import Rejection
 from common.db.engine import Connection
 from common.web import audit
 from common.web.auth import Caller
-from segmentation.domain.rule import Segment
+from segmentation.domain.rule import OF_LIST, Segment
 from segmentation.domain.rulebook import Rulebook
 from segmentation.lists import store as lists
 from segmentation.own import store
-from segmentation.own.definition import OF_LIST, Faulty, compose, fault_of_name, readers_of
+from segmentation.own.definition import Faulty, compose, fault_of_name, readers_of
 from segmentation.own.store import Version
 from segmentation.rulebooks import jobs
 from segmentation.rulebooks.held import WAIT

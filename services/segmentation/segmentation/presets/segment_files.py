@@ -28,11 +28,6 @@ def segments(shop: Shop) -> tuple[Segment, ...]:
     return _read(name, shop.zone)
 
 
-def load_segments(shops: Mapping[str, Shop]) -> Mapping[str, tuple[Segment, ...]]:
-    """Those of each shop, by its id; raises BadPresets."""
-    return {shop_id: segments(shop) for shop_id, shop in shops.items()}
-
-
 def parse_segments(text: str, zone: ZoneInfo) -> tuple[Segment, ...] | tuple[Rejection, ...]:
     """The segments of a file in the order in which they are answered, or everything that is wrong with it."""
     try:

@@ -247,6 +247,8 @@ class Speaker:
         window, number = self._window(), dice.randrange(len(lengths) - 1)
         if isinstance(window.get("over"), str):  # which must be longer than the time allowed
             window = {"over": dice.choice(lengths[number + 1 :])}
+        elif "calendar" in window.get("over", {}):  # so must that
+            window, number = {"over": {"calendar": "month"}}, min(number, 2)
         same = {"same": "order"} if {first, then} <= {"purchase", "order.placed"} and dice.random() < 0.5 else {}
         begun: Tree = {"of": first, **window, **self._where(first)}
         followed: Tree = {"of": then, **self._where(then)}

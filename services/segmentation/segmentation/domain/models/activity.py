@@ -9,11 +9,12 @@ from msgspec import Struct
 
 from segmentation.domain.model import Model, Modelled
 from segmentation.domain.models.newest import DAY, ever
+from segmentation.domain.orders import PURCHASE
 from segmentation.domain.person import Person
 from segmentation.domain.records import NOTHING
 
 VISITS = ("visit",)
-PURCHASES = ("purchase",)
+PURCHASES = (PURCHASE,)
 INTERACTIONS = ("cart.item_added", "review.submitted", "share", "checkin", "message.opened", "message.clicked")
 KINDS = (*VISITS, *PURCHASES, *INTERACTIONS)
 

@@ -17,10 +17,11 @@ from msgspec import Struct
 
 from segmentation.domain.model import Model, Modelled
 from segmentation.domain.models.newest import DAY
+from segmentation.domain.orders import PURCHASE
 from segmentation.domain.person import Person
 from segmentation.domain.records import NOTHING, Record
 
-BOUGHT, SENT = "purchase", "message.sent"
+SENT = "message.sent"
 SILENCE, FREQUENCY, SPEND = "silence", "frequency", "spend"
 PENDING, KEPT, LOST = "pending", "kept", "lost"
 FIELDS = ("churn.score", "churn.reasons", "churn.warned_at", "churn.outcome", "churn.offers")
@@ -74,7 +75,7 @@ def churn(preset: ChurnPreset) -> Model:
     """The model of a shop."""
 
     def answer(person: Person, at: datetime) -> Modelled:
-        bought = person.series.get(BOUGHT, NOTHING).records
+        bought = person.series.get(PURCHASE, NOTHING).records
         if len(bought) < preset.purchases:
             return Modelled({})
         told = _Told(bought, preset)
@@ -94,7 +95,7 @@ def churn(preset: ChurnPreset) -> Model:
                 changes.append(warning.over_at)
         return Modelled(facts, min(changes, default=None), ", ".join([f"{name} {points}" for name, points in counted]))
 
-    return Model("churn", frozenset({BOUGHT, SENT}), FIELDS, answer)
+    return Model("churn", frozenset({PURCHASE, SENT}), FIELDS, answer)
 
 
 def warns(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:

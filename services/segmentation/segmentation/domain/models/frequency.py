@@ -15,10 +15,10 @@ from operator import neg
 from msgspec import Struct
 
 from segmentation.domain.model import Model, Modelled
+from segmentation.domain.orders import PURCHASE
 from segmentation.domain.person import Person
 from segmentation.domain.records import NOTHING, Record
 
-BOUGHT = "purchase"
 HOUR = timedelta(hours=1)
 HOURS_PER_DAY = 24
 SECONDS_PER_HOUR = 3_600
@@ -55,7 +55,7 @@ def weighted_frequency(preset: FrequencyPreset) -> Model:
     worth_of = _worth(preset, curve)
 
     def answer(person: Person, at: datetime) -> Modelled:
-        bought = person.series.get(BOUGHT, NOTHING).records
+        bought = person.series.get(PURCHASE, NOTHING).records
         if not bought:
             return Modelled({})
         last_at = bought[-1].at
@@ -66,7 +66,7 @@ def weighted_frequency(preset: FrequencyPreset) -> Model:
         until = last_at + _loses(worth, step, curve) * HOUR if passed else None
         return Modelled({"weighted_frequency": step}, until, f"{len(bought)} purchases, worth {now} hundredths of one")
 
-    return Model("weighted_frequency", frozenset({BOUGHT}), ("weighted_frequency",), answer)
+    return Model("weighted_frequency", frozenset({PURCHASE}), ("weighted_frequency",), answer)
 
 
 def _worth(preset: FrequencyPreset, curve: Curve) -> Callable[[Sequence[Record]], int]:

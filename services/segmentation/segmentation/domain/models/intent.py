@@ -7,10 +7,10 @@ from msgspec import Struct
 
 from segmentation.domain.model import Model, Modelled
 from segmentation.domain.models.newest import DAY, ever, newest_of
+from segmentation.domain.orders import PURCHASE
 from segmentation.domain.person import Person
 from segmentation.domain.records import NOTHING
 
-BOUGHT = "purchase"
 KINDS = ("cart.item_added", "visit", "message.opened", "message.clicked")
 
 
@@ -30,13 +30,13 @@ def intent(preset: IntentPreset) -> Model:
     """The model of a shop."""
 
     def answer(person: Person, at: datetime) -> Modelled:
-        if not ever(person, BOUGHT, *KINDS):
+        if not ever(person, PURCHASE, *KINDS):
             return Modelled({})
         wish, until, points = _intent(person, at, preset)
         facts = {"intent": wish, "spending_power": _spending_power(person, preset)}
         return Modelled(facts, until, f"{points} points within {preset.days} days")
 
-    return Model("intent", frozenset({BOUGHT, *KINDS}), ("intent", "spending_power"), answer)
+    return Model("intent", frozenset({PURCHASE, *KINDS}), ("intent", "spending_power"), answer)
 
 
 def _intent(person: Person, at: datetime, preset: IntentPreset) -> tuple[str, datetime | None, int]:
@@ -54,7 +54,7 @@ def _intent(person: Person, at: datetime, preset: IntentPreset) -> tuple[str, da
 
 def _spending_power(person: Person, preset: IntentPreset) -> str:
     """By the average of all purchases; who never bought has shown none."""
-    bought = person.series.get(BOUGHT, NOTHING)
+    bought = person.series.get(PURCHASE, NOTHING)
     count, amount = len(bought.records), sum([record.about["amount"] for record in bought.records])
     if bought.before is not None:
         count, amount = count + bought.before.count, amount + bought.before.totals.get("amount", 0)

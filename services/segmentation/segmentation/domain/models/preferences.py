@@ -7,9 +7,10 @@ from msgspec import Struct
 
 from segmentation.domain.model import Model, Modelled
 from segmentation.domain.models.newest import DAY, newest_of
+from segmentation.domain.orders import PURCHASE
 from segmentation.domain.person import Person
 
-BOUGHT, CARTED = "purchase", "cart.item_added"
+CARTED = "cart.item_added"
 FIELD = "preferences.categories"
 
 
@@ -27,7 +28,7 @@ class PreferencePreset(Struct, frozen=True):
 def preferences(preset: PreferencePreset) -> Model:
     """The model of a shop."""
     window = preset.days * DAY
-    points = {kind: each for kind, each in ((BOUGHT, preset.bought), (CARTED, preset.carted)) if each}
+    points = {kind: each for kind, each in ((PURCHASE, preset.bought), (CARTED, preset.carted)) if each}
 
     def answer(person: Person, at: datetime) -> Modelled:
         gathered: dict[str, int] = {}

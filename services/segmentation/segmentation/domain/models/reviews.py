@@ -8,10 +8,11 @@ from msgspec import Struct
 
 from segmentation.domain.model import Model, Modelled
 from segmentation.domain.models.newest import DAY, ever, newest
+from segmentation.domain.orders import PURCHASE
 from segmentation.domain.person import Person
 from segmentation.domain.records import Record
 
-REVIEWED, BOUGHT = "review.submitted", "purchase"
+REVIEWED = "review.submitted"
 HUNDREDTHS = 100
 FIELDS = ("reviews.habit", "reviews.photos", "reviews.mood", "reviews.topics")
 
@@ -32,7 +33,7 @@ def reviews(preset: ReviewPreset) -> Model:
     window = preset.days * DAY
 
     def answer(person: Person, at: datetime) -> Modelled:
-        if not ever(person, REVIEWED, BOUGHT):
+        if not ever(person, REVIEWED, PURCHASE):
             return Modelled({})
         found = newest(person, REVIEWED, at, window)
         if not found:
@@ -53,7 +54,7 @@ def reviews(preset: ReviewPreset) -> Model:
             facts["reviews.topics"] = tuple(sorted(topics))
         return Modelled(facts, min(until, *ends), f"{len(found)} within {preset.days} days, {len(photos)} with photos")
 
-    return Model("reviews", frozenset({REVIEWED, BOUGHT}), FIELDS, answer)
+    return Model("reviews", frozenset({REVIEWED, PURCHASE}), FIELDS, answer)
 
 
 def _mood(found: Sequence[Record], preset: ReviewPreset, window: timedelta) -> tuple[str, datetime]:
