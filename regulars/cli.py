@@ -567,13 +567,14 @@ def why_in_segment(
 def put_segments_list(
     name: Annotated[str, typer.Argument(help="The static list.")],
     file: Annotated[Path, typer.Argument(help="CSV, NDJSON or JSON of customers' ids.", exists=True, dir_okay=False)],
+    empty: Annotated[bool, typer.Option("--empty", help="Empty the list if the file holds nobody.")] = False,
     shop: OfShop = DEFAULT_SHOP,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
     """A static list holds the customers of a file from now on, and no others."""
     from regulars.segments import put_list
 
-    _run(put_list, Home(folder), shop, name, file)
+    _run(put_list, Home(folder), shop, name, file, empty)
 
 
 @segments.command("delete-list")

@@ -83,12 +83,13 @@ async def why(home: Home, shop: str, customer_id: str, segment: str) -> None:
     _print(yaml.safe_dump(told, allow_unicode=True, sort_keys=False).rstrip())
 
 
-async def put_list(home: Home, shop: str, name: str, file: Path) -> None:
+async def put_list(home: Home, shop: str, name: str, file: Path, empty: bool) -> None:
     """A static list holds the customers of a file from now on, and no others."""
     kind = KINDS.get(file.suffix.lower(), "application/json")
     headers = {"Content-Type": kind}
     path = f"/v1/lists/{_quoted(name)}"
-    told = await _ask(home, shop, "PUT", path, content=file.read_bytes(), headers=headers)
+    params = {"empty": "true"} if empty else {}
+    told = await _ask(home, shop, "PUT", path, content=file.read_bytes(), headers=headers, params=params)
     _print(f"{name}: {told['put_on']} put on, {told['taken_off']} taken off")
 
 

@@ -190,6 +190,19 @@ async def test_a_static_list_by_file(stage: Stage, client: httpx.AsyncClient, ke
         assert (await client.get("/v1/lists/fair", headers=keys["read"])).status_code == 404
 
 
+@pytest.mark.parametrize(("kind", "content"), [("text/csv", "customer_id\n"), ("application/json", "[]")])
+async def test_a_list_is_emptied_only_if_that_is_asked_for(
+    client: httpx.AsyncClient, keys: Keys, kind: str, content: str
+) -> None:
+    await client.put("/v1/lists/fair", headers=keys["both"], json=["ann", "bob"])
+    headers = keys["both"] | {"Content-Type": kind}
+    refused = await client.put("/v1/lists/fair", headers=headers, content=content)
+    assert (refused.status_code, "empty=true" in refused.json()["detail"]) == (422, True)
+    assert (await client.get("/v1/lists/fair", headers=keys["read"])).json()["customers"] == 2
+    emptied = await client.put("/v1/lists/fair?empty=true", headers=headers, content=content)
+    assert emptied.json() == {"list": "fair", "put_on": 0, "taken_off": 2}
+
+
 @pytest.mark.parametrize(
     ("kind", "content", "path"),
     [
