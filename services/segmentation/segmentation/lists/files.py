@@ -12,6 +12,7 @@ from common.ids import Id
 from segmentation.lists.store import MAX_MEMBERS
 
 COLUMN = "customer_id"
+NO_COLUMN = f"has several columns, and its first line does not name {COLUMN!r} among them"
 MAX_FAULTS = 20  # told of one upload
 TOO_MANY = f"is too long: a list holds at most {MAX_MEMBERS:,} customers"
 # As at the door of events: such an id would be personal data outside the vault.
@@ -67,14 +68,18 @@ def _ndjson(body: bytes) -> Iterator[Read]:
 
 
 def _csv(body: bytes) -> Iterator[Read]:
-    """The column `customer_id` of a file with a head, else the first column."""
+    """The column `customer_id` of a file with a head, or ids alone, one a line."""
     rows = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""))
-    column = 0
+    column: int | None = None
     for number, row in enumerate(rows):
-        if number == 0 and COLUMN in row:
-            column = row.index(COLUMN)
+        head = [cell.strip() for cell in row] if number == 0 else []
+        if COLUMN in head:
+            column = head.index(COLUMN)
+        elif column is None and len(row) > 1:
+            raise msgspec.ValidationError(NO_COLUMN)  # whichever column were taken might be another
         elif row:
-            yield f"$[{number}][{column}]", row[column] if column < len(row) else None
+            place = column or 0
+            yield f"$[{number}][{place}]", row[place] if place < len(row) else None
 
 
 READERS: Mapping[str, Callable[[bytes], Iterator[Read]]] = {
