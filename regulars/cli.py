@@ -524,7 +524,8 @@ def edit_segment(
     shop: OfShop = DEFAULT_SHOP,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
-    """Make a segment's next version."""
+    """Make a segment's next version. A line `version: N`, as `show` prints it, refuses the edit if N is not the last
+    version any more."""
     from regulars.segments import edit, words_of
 
     _run(lambda: edit(Home(folder), shop, words_of(file)))

@@ -19,6 +19,7 @@ from regulars.services import Name
 SERVICE: Name = "segmentation"
 KINDS = {".csv": "text/csv", ".ndjson": "application/x-ndjson", ".jsonl": "application/x-ndjson"}
 INDENT = "  "
+VERSION = "version"  # in a file: the one that it was made of
 
 console = Console()
 
@@ -35,18 +36,21 @@ async def show(home: Home, shop: str, segment: str) -> None:
     told = await _ask(home, shop, "GET", f"/v1/segments/{_quoted(segment)}")
     _print(f"# {'of the preset' if told['preset'] else told['state']}, version {told['version']}")
     _print_progress(told["backfill"])
-    words = {name: told[name] for name in ("segment", "names", "in")}
+    based_on = {} if told["preset"] else {VERSION: told["version"]}  # a preset's is not edited but copied
+    words = {"segment": told["segment"]} | based_on | {name: told[name] for name in ("names", "in")}
     _print(yaml.safe_dump(words, allow_unicode=True, sort_keys=False).rstrip())
 
 
 async def create(home: Home, shop: str, words: Mapping[str, Any]) -> None:
-    """Makes a segment."""
-    told = await _ask(home, shop, "POST", "/v1/segments", content=_json(words))
+    """Makes a segment; the version in the file is of another, that this was made of."""
+    body = {name: value for name, value in words.items() if name != VERSION}
+    told = await _ask(home, shop, "POST", "/v1/segments", content=_json(body))
     _print(f"{told['segment']} is made; {_asked(told['backfill'])}")
 
 
 async def edit(home: Home, shop: str, words: Mapping[str, Any]) -> None:
-    """Makes a segment's next version."""
+    """Makes a segment's next version; refused where the file says of which version it was made, and that is not the
+    last any more."""
     segment = str(words.get("segment", ""))
     if not segment:
         raise ValueError("the file must say which segment: a line `segment: <name>`")
