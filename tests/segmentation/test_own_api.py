@@ -114,6 +114,14 @@ async def test_a_preset_is_not_edited_but_copied(stage: Stage, client: httpx.Asy
     assert book.by_id["mine"].reads == book.by_id[preset].reads
 
 
+async def test_a_preview_cannot_ask_about_itself(client: httpx.AsyncClient, keys: Keys) -> None:
+    refused = await client.post("/v1/segments/preview", headers=keys["read"], json={"in": {"segment": "preview"}})
+    assert refused.json()["path"] == "$.in.segment"
+    assert refused.json()["detail"].startswith("$.in.segment: is unknown: ")
+    near = await client.post("/v1/segments/preview", headers=keys["read"], json={"in": {"segment": "previews"}})
+    assert "preview," not in near.json()["detail"]
+
+
 async def test_who_may_only_read_edits_nothing(client: httpx.AsyncClient, keys: Keys) -> None:
     for method, path, body in (
         ("POST", "/v1/segments", {"segment": "s", "in": RULE}),

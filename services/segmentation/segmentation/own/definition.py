@@ -39,7 +39,8 @@ class Faulty(ValueError):
 def compose(presets: Rulebook, live: Mapping[str, Version], lists: Mapping[str, int]) -> tuple[Segment, ...]:
     """The presets' segments and the shop's own, in the order of answering. `lists` are the static ones, each with the
     revision that it was put at. Raises Faulty."""
-    known = Known(frozenset((*CELLS, *presets.by_id, *live)), frozenset(lists), presets.zone)
+    names = frozenset((*CELLS, *presets.by_id, *live)) - frozenset(RESERVED)  # nor what is only looked at
+    known = Known(names, frozenset(lists), presets.zone)
     own: list[Segment] = []
     faults: list[Rejection] = []
     for name, version in live.items():
