@@ -15,6 +15,7 @@ from regulars.asking import PROBLEM, ask, asking
 from regulars.asking import told as told_by
 from regulars.home import Home
 from regulars.services import Name
+from segmentation.own.definition import RESERVED
 
 SERVICE: Name = "segmentation"
 KINDS = {".csv": "text/csv", ".ndjson": "application/x-ndjson", ".jsonl": "application/x-ndjson"}
@@ -33,6 +34,8 @@ async def show_all(home: Home, shop: str) -> None:
 
 async def show(home: Home, shop: str, segment: str) -> None:
     """Prints a segment as a file that can be edited, and how far its last edit is felt."""
+    if segment in RESERVED:
+        raise ValueError(f"there is no segment {segment!r}: the word is a part of an address")
     told = await _ask(home, shop, "GET", f"/v1/segments/{_quoted(segment)}")
     _print(f"# {'of the preset' if told['preset'] else told['state']}, version {told['version']}")
     _print_progress(told["backfill"])

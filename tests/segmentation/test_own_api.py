@@ -84,6 +84,7 @@ async def test_every_fault_is_told_with_its_path(client: httpx.AsyncClient, keys
     [
         ({"segment": "Bad Name", "in": RULE}, "$.segment"),
         ({"segment": "preview", "in": RULE}, "$.segment"),
+        ({"segment": "overlap", "in": RULE}, "$.segment"),
         ({"segment": "new-active", "in": RULE}, "$.segment"),
         ({"segment": "s"}, "$.in"),
         ({"segment": "s", "in": RULE, "copy_of": "prospect"}, "$.in"),

@@ -52,3 +52,10 @@ async def test_a_preset_is_shown_without_a_version(service: Service, capsys: pyt
     service.answer |= {"preset": True}
     await segments.show(Home(Path()), "demo", "often")
     assert "\nversion:" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["overlap", "preview"])
+async def test_a_word_of_an_address_is_no_segment(service: Service, name: str) -> None:
+    with pytest.raises(ValueError, match=f"there is no segment '{name}'"):
+        await segments.show(Home(Path()), "demo", name)
+    assert service.asked == []

@@ -22,7 +22,7 @@ NAME_WORDS = "must be 1 to 64 of a-z, 0-9, _ and -, a letter or digit first"
 def fault_of_name(name: str, presets: Collection[str]) -> str | None:
     """What is wrong with the name of an own segment or list, if anything."""
     if not SEGMENT_ID.fullmatch(name) or name in RESERVED:
-        return NAME_WORDS if name not in RESERVED else "is a word of our own"
+        return NAME_WORDS if name not in RESERVED else "is a part of an address: take another name"
     if name in CELLS or name in presets:
         return "is the name of a segment that every shop has"
     return None
