@@ -128,6 +128,7 @@ def test_windows(over: str, window: object) -> None:
         ("{field: colour, op: eq, value: red}", "$.in.field", "is unknown; known are locale, "),
         ("{field: attributes.a.b, op: eq, value: red}", "$.in.field", "is unknown"),
         ("{field: lifecycle, op: eq, value: loial}", "$.in.value", "must be one of prospect, new, repeat, loyal"),
+        ("{field: tier, op: in, value: [gold, platinum]}", "$.in.value", "must be one of ordinary, silver, gold, "),
         ("{field: points, op: eq, value: many}", "$.in.value", "must be an integer"),
         ("{field: tags, op: eq, value: vip}", "$.in.op", "does not go with this field"),
         ("{bucket: {salt: '', to: 50}}", "$.in.bucket.salt", "must be a text"),
