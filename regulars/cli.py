@@ -492,7 +492,7 @@ SegmentFile = Annotated[Path, typer.Argument(help="YAML or JSON: segment, names,
 
 @segments.command("list")
 def list_segments(shop: OfShop = DEFAULT_SHOP, folder: Folder = DEFAULT_FOLDER) -> None:
-    """Every segment and how many customers are in it."""
+    """Every segment, how many customers are in it, its kind (grid, preset or own) and its name."""
     from regulars.segments import show_all
 
     _run(show_all, Home(folder), shop)

@@ -26,10 +26,10 @@ console = Console()
 
 
 async def show_all(home: Home, shop: str) -> None:
-    """Every segment with the number of its customers."""
+    """Every segment with the number of its customers, its kind (grid, preset, own) and its name for people."""
     told = await _ask(home, shop, "GET", "/v1/segments")
     for each in told["items"] if isinstance(told, Mapping) else told:
-        _print(f"{each['segment']:<32}  {each['customers']:>9}  {each['name']}")
+        _print(f"{each['segment']:<32}  {each['customers']:>9}  {each['kind']:<6}  {each['name']}")
 
 
 async def show(home: Home, shop: str, segment: str) -> None:

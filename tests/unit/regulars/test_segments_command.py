@@ -59,3 +59,9 @@ async def test_a_word_of_an_address_is_no_segment(service: Service, name: str) -
     with pytest.raises(ValueError, match=f"there is no segment '{name}'"):
         await segments.show(Home(Path()), "demo", name)
     assert service.asked == []
+
+
+async def test_the_list_says_kind_and_name(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    service.answer = [{"segment": "often", "name": "Often here", "customers": 12, "kind": "own"}]
+    await segments.show_all(Home(Path()), "demo")
+    assert capsys.readouterr().out.split(maxsplit=3) == ["often", "12", "own", "Often here\n"]
