@@ -492,7 +492,7 @@ SegmentFile = Annotated[Path, typer.Argument(help="YAML or JSON: segment, names,
 
 @segments.command("list")
 def list_segments(shop: OfShop = DEFAULT_SHOP, folder: Folder = DEFAULT_FOLDER) -> None:
-    """Every segment and how many customers are in it."""
+    """Every segment, how many customers are in it, its kind (grid, preset or own) and its name."""
     from regulars.segments import show_all
 
     _run(show_all, Home(folder), shop)
@@ -524,7 +524,8 @@ def edit_segment(
     shop: OfShop = DEFAULT_SHOP,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
-    """Make a segment's next version."""
+    """Make a segment's next version. A line `version: N`, as `show` prints it, refuses the edit if N is not the last
+    version any more."""
     from regulars.segments import edit, words_of
 
     _run(lambda: edit(Home(folder), shop, words_of(file)))
@@ -567,13 +568,14 @@ def why_in_segment(
 def put_segments_list(
     name: Annotated[str, typer.Argument(help="The static list.")],
     file: Annotated[Path, typer.Argument(help="CSV, NDJSON or JSON of customers' ids.", exists=True, dir_okay=False)],
+    empty: Annotated[bool, typer.Option("--empty", help="Empty the list if the file holds nobody.")] = False,
     shop: OfShop = DEFAULT_SHOP,
     folder: Folder = DEFAULT_FOLDER,
 ) -> None:
     """A static list holds the customers of a file from now on, and no others."""
     from regulars.segments import put_list
 
-    _run(put_list, Home(folder), shop, name, file)
+    _run(put_list, Home(folder), shop, name, file, empty)
 
 
 @segments.command("delete-list")

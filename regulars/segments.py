@@ -15,38 +15,45 @@ from regulars.asking import PROBLEM, ask, asking
 from regulars.asking import told as told_by
 from regulars.home import Home
 from regulars.services import Name
+from segmentation.own.definition import RESERVED
 
 SERVICE: Name = "segmentation"
 KINDS = {".csv": "text/csv", ".ndjson": "application/x-ndjson", ".jsonl": "application/x-ndjson"}
 INDENT = "  "
+VERSION = "version"  # in a file: the one that it was made of
 
 console = Console()
 
 
 async def show_all(home: Home, shop: str) -> None:
-    """Every segment with the number of its customers."""
+    """Every segment with the number of its customers, its kind (grid, preset, own) and its name for people."""
     told = await _ask(home, shop, "GET", "/v1/segments")
     for each in told["items"] if isinstance(told, Mapping) else told:
-        _print(f"{each['segment']:<32}  {each['customers']:>9}  {each['name']}")
+        _print(f"{each['segment']:<32}  {each['customers']:>9}  {each['kind']:<6}  {each['name']}")
 
 
 async def show(home: Home, shop: str, segment: str) -> None:
     """Prints a segment as a file that can be edited, and how far its last edit is felt."""
+    if segment in RESERVED:
+        raise ValueError(f"there is no segment {segment!r}: the word is a part of an address")
     told = await _ask(home, shop, "GET", f"/v1/segments/{_quoted(segment)}")
     _print(f"# {'of the preset' if told['preset'] else told['state']}, version {told['version']}")
     _print_progress(told["backfill"])
-    words = {name: told[name] for name in ("segment", "names", "in")}
+    based_on = {} if told["preset"] else {VERSION: told["version"]}  # a preset's is not edited but copied
+    words = {"segment": told["segment"]} | based_on | {name: told[name] for name in ("names", "in")}
     _print(yaml.safe_dump(words, allow_unicode=True, sort_keys=False).rstrip())
 
 
 async def create(home: Home, shop: str, words: Mapping[str, Any]) -> None:
-    """Makes a segment."""
-    told = await _ask(home, shop, "POST", "/v1/segments", content=_json(words))
+    """Makes a segment; the version in the file is of another, that this was made of."""
+    body = {name: value for name, value in words.items() if name != VERSION}
+    told = await _ask(home, shop, "POST", "/v1/segments", content=_json(body))
     _print(f"{told['segment']} is made; {_asked(told['backfill'])}")
 
 
 async def edit(home: Home, shop: str, words: Mapping[str, Any]) -> None:
-    """Makes a segment's next version."""
+    """Makes a segment's next version; refused where the file says of which version it was made, and that is not the
+    last any more."""
     segment = str(words.get("segment", ""))
     if not segment:
         raise ValueError("the file must say which segment: a line `segment: <name>`")
@@ -83,12 +90,13 @@ async def why(home: Home, shop: str, customer_id: str, segment: str) -> None:
     _print(yaml.safe_dump(told, allow_unicode=True, sort_keys=False).rstrip())
 
 
-async def put_list(home: Home, shop: str, name: str, file: Path) -> None:
+async def put_list(home: Home, shop: str, name: str, file: Path, empty: bool) -> None:
     """A static list holds the customers of a file from now on, and no others."""
     kind = KINDS.get(file.suffix.lower(), "application/json")
     headers = {"Content-Type": kind}
     path = f"/v1/lists/{_quoted(name)}"
-    told = await _ask(home, shop, "PUT", path, content=file.read_bytes(), headers=headers)
+    params = {"empty": "true"} if empty else {}
+    told = await _ask(home, shop, "PUT", path, content=file.read_bytes(), headers=headers, params=params)
     _print(f"{name}: {told['put_on']} put on, {told['taken_off']} taken off")
 
 

@@ -32,6 +32,7 @@ def read_segment(path: Path) -> dict[str, Any]:
         raise BadSegments(f"{path}: $: not YAML: {error}") from None
     if not isinstance(document, dict):
         raise BadSegments(f"{path}: $: expected one segment: its name, and its rule under `in`")
+    document.pop("version", None)  # as `segments show` prints it
     return {SEGMENT: path.stem, **document}
 
 

@@ -53,7 +53,8 @@ async def test_a_segment_is_made_edited_archived_and_brought_back(client: httpx.
     assert (told["version"], told["state"], told["preset"], told["in"]) == (1, "live", False, RULE)
     assert told["backfill"]["ended"] is False
     again = await client.post("/v1/segments", headers=keys["both"], json=body)
-    assert (again.status_code, again.json()["detail"]) == (409, "the segment 'buyers' is there")
+    assert again.status_code == 409
+    assert again.json()["detail"].startswith("the segment 'buyers' is there already: edit changes it")
 
     other = {"names": {"en": "Buyers"}, "in": RULE | {"value": 2}, "version": 1}
     edited = (await client.put("/v1/segments/buyers", headers=keys["both"], json=other)).json()
@@ -84,6 +85,7 @@ async def test_every_fault_is_told_with_its_path(client: httpx.AsyncClient, keys
     [
         ({"segment": "Bad Name", "in": RULE}, "$.segment"),
         ({"segment": "preview", "in": RULE}, "$.segment"),
+        ({"segment": "overlap", "in": RULE}, "$.segment"),
         ({"segment": "new-active", "in": RULE}, "$.segment"),
         ({"segment": "s"}, "$.in"),
         ({"segment": "s", "in": RULE, "copy_of": "prospect"}, "$.in"),
@@ -112,6 +114,14 @@ async def test_a_preset_is_not_edited_but_copied(stage: Stage, client: httpx.Asy
     assert (copy.status_code, copy.json()["in"]) == (201, shown["in"])
     book = stage.one.rulebooks[SHOP]
     assert book.by_id["mine"].reads == book.by_id[preset].reads
+
+
+async def test_a_preview_cannot_ask_about_itself(client: httpx.AsyncClient, keys: Keys) -> None:
+    refused = await client.post("/v1/segments/preview", headers=keys["read"], json={"in": {"segment": "preview"}})
+    assert refused.json()["path"] == "$.in.segment"
+    assert refused.json()["detail"].startswith("$.in.segment: is unknown: ")
+    near = await client.post("/v1/segments/preview", headers=keys["read"], json={"in": {"segment": "previews"}})
+    assert "preview," not in near.json()["detail"]
 
 
 async def test_who_may_only_read_edits_nothing(client: httpx.AsyncClient, keys: Keys) -> None:
@@ -190,6 +200,19 @@ async def test_a_static_list_by_file(stage: Stage, client: httpx.AsyncClient, ke
         assert (await client.get("/v1/lists/fair", headers=keys["read"])).status_code == 404
 
 
+@pytest.mark.parametrize(("kind", "content"), [("text/csv", "customer_id\n"), ("application/json", "[]")])
+async def test_a_list_is_emptied_only_if_that_is_asked_for(
+    client: httpx.AsyncClient, keys: Keys, kind: str, content: str
+) -> None:
+    await client.put("/v1/lists/fair", headers=keys["both"], json=["ann", "bob"])
+    headers = keys["both"] | {"Content-Type": kind}
+    refused = await client.put("/v1/lists/fair", headers=headers, content=content)
+    assert (refused.status_code, "empty=true" in refused.json()["detail"]) == (422, True)
+    assert (await client.get("/v1/lists/fair", headers=keys["read"])).json()["customers"] == 2
+    emptied = await client.put("/v1/lists/fair?empty=true", headers=headers, content=content)
+    assert emptied.json() == {"list": "fair", "put_on": 0, "taken_off": 2}
+
+
 @pytest.mark.parametrize(
     ("kind", "content", "path"),
     [
@@ -197,9 +220,9 @@ async def test_a_static_list_by_file(stage: Stage, client: httpx.AsyncClient, ke
         ("application/json", '{"customers": ["a b"]}', "$.customers[0]"),
         ("application/json", "{}", "$"),
         ("application/json", "[", "$"),
-        ("text/csv", "customer_id\nc1\n\n+8613800138000\n", "$[3][0]"),
-        ("application/x-ndjson", '{"customer_id": "lilei@example.com"}\n', "$[0].customer_id"),
-        ("application/x-ndjson", '{"id": "c1"}\n', "$[0].customer_id"),
+        ("text/csv", "customer_id\nc1\n\n+8613800138000\n", "line 4.customer_id"),
+        ("application/x-ndjson", '{"customer_id": "lilei@example.com"}\n', "line 1.customer_id"),
+        ("application/x-ndjson", '{"id": "c1"}\n', "line 1.customer_id"),
         ("text/plain", "c1", "$"),
     ],
 )

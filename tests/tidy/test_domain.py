@@ -8,8 +8,8 @@ from tests.tidy.tree import SERVICES, Source, obey, sources_in
 # Parts of the standard library that only compute. To add one, be sure it reads nothing but its arguments.
 # fmt: off
 COMPUTING = {
-    "__future__", "abc", "bisect", "calendar", "collections", "copy", "dataclasses", "datetime", "decimal", "enum",
-    "fractions", "functools", "gzip", "hashlib", "heapq", "hmac", "itertools", "json", "math", "operator", "re",
+    "__future__", "abc", "bisect", "calendar", "collections", "copy", "dataclasses", "datetime", "decimal", "difflib",
+    "enum", "fractions", "functools", "gzip", "hashlib", "heapq", "hmac", "itertools", "json", "math", "operator", "re",
     "statistics", "string", "struct", "types", "typing", "unicodedata", "zlib", "zoneinfo",
 }
 # fmt: on

@@ -112,6 +112,11 @@ async def test_without_a_right_key_nobody_gets_in(client: httpx.AsyncClient, hea
     assert response.headers["www-authenticate"] == 'Bearer realm="regulars"'
 
 
+async def test_who_sends_no_key_is_told_both_ways_to_send_it(client: httpx.AsyncClient) -> None:
+    detail = (await client.get("/read")).json()["detail"]
+    assert ("X-API-Key: <key>" in detail, "Authorization: Bearer <key>" in detail) == (True, True)
+
+
 @pytest.mark.parametrize(
     ("key", "path", "status"),
     [

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 from common.contracts.envelope import Rejection
 from common.shops import Shop
 from segmentation.domain.cost import cost
+from segmentation.domain.rule import Question, Segment
 from segmentation.domain.segments import BY_ID as CELLS
 from segmentation.presets.segment_files import parse_segments, segments
 
@@ -69,4 +70,12 @@ def test_a_circle_is_a_fault() -> None:
 - {segment: a, names: {en: A, zh-CN: 甲}, in: {segment: b}}
 - {segment: b, names: {en: B, zh-CN: 乙}, in: {none: [{segment: a}]}}
 """
-    assert parse_segments(text, UTC) == (Rejection("b: $[1].in.none[0].segment", "asks about itself: a -> b -> a"),)
+    assert parse_segments(text, UTC) == (Rejection("b: $.in.none[0].segment", "asks about itself: a -> b -> a"),)
+
+
+def test_paths_in_a_rule_begin_at_its_segment() -> None:
+    first = "- {segment: a, names: {en: A, zh-CN: 甲}, in: {count: visit, op: gte, value: 1}}"
+    for segment in parse_segments(f"{first}\n{first.replace('segment: a', 'segment: b')}", UTC):
+        assert isinstance(segment, Segment)
+        assert isinstance(segment.rule, Question)
+        assert segment.rule.path == "$.in"

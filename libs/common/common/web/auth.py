@@ -26,6 +26,7 @@ KEY = re.compile(r"rk_[0-9a-f]{8}_[A-Za-z0-9_-]{32,64}")  # rk_<key id>_<secret>
 SECRET_BYTES = 32  # of randomness, so that a plain fast hash is right: there is nothing to guess from a stolen table
 HIT_S = 30.0  # how long a revoked key may still be taken
 MISS_S = 1.0  # how long a new key may still be refused
+NO_KEY = "Send an API key as `X-API-Key: <key>` or `Authorization: Bearer <key>`."
 HELD_MAX = 10_000  # keys remembered
 
 ACCESS_DDL = """
@@ -148,7 +149,7 @@ class Requires(SecurityBase):
         ring: KeyRing = request.app.state.key_ring
         caller = await ring.caller(key, address_of(request)) if key else None
         if caller is None:
-            fault = "This API key is unknown or revoked." if key else "Send it as `Authorization: Bearer <API key>`."
+            fault = "This API key is unknown or revoked." if key else NO_KEY
             raise Problem(401, "Unauthorized", fault, headers={"WWW-Authenticate": 'Bearer realm="regulars"'})
         if not caller.may(self._scope):
             raise Problem(403, "Forbidden", f"The API key {caller.key_id} lacks the scope {self._scope!r}.")

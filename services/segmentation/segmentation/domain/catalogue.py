@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import get_args
+
+from common.contracts.loyalty import Tier
 
 Fields = Mapping[str, type]
 
@@ -88,6 +91,7 @@ _CONSENTS = tuple(f"{channel}.marketing" for channel in ("sms", "email", "in_app
 VALUES: Mapping[str, tuple[str, ...]] = {
     "refused": _CONSENTS,
     "allowed": _CONSENTS,
+    "tier": get_args(Tier),
     "lifecycle": ("prospect", "new", "repeat", "loyal", "fan"),
     "activity": ("active", "stimulate", "winback", "lost"),
     "product_cycle": ("fresh", "due", "dormant"),

@@ -16,6 +16,7 @@ A measure is `count`, `first` or `last` of a kind of event, or `sum`, `average` 
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from difflib import get_close_matches
 from typing import Any, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
@@ -48,6 +49,7 @@ T = TypeVar("T")
 
 MAX_PARTS = 100  # questions and groups of one rule
 MAX_DEPTH = 8
+NEAR_NAMES = 3  # told of one that is unknown
 MAX_LENGTH = timedelta(days=3_653)
 LENGTH = re.compile(r"([0-9]{1,9})(s|m|h|d)")
 ATTRIBUTE_NAME = re.compile(re.escape(ATTRIBUTE) + r"[^\s.\x00-\x1f\x7f]{1,40}")
@@ -251,16 +253,18 @@ class _Reader(Struct):
 
     def _in_segment(self, segment: object, path: str) -> Rule:
         if not isinstance(segment, str) or not (segment in self.known.segments or segment in CELLS):
-            return self._unknown(path, self.known.segments | CELLS.keys())
+            return self._unknown(path, segment, self.known.segments | CELLS.keys(), "segments")
         return InSegment(path.rpartition(".")[0], segment)
 
     def _in_list(self, name: object, path: str) -> Rule:
         if not isinstance(name, str) or name not in self.known.lists:
-            return self._unknown(path, self.known.lists)
+            return self._unknown(path, name, self.known.lists, "lists")
         return InList(path.rpartition(".")[0], name)
 
-    def _unknown(self, path: str, known: frozenset[str]) -> Rule:
-        return self._fault(path, f"is unknown; known are {', '.join(sorted(known)) or 'none'}")
+    def _unknown(self, path: str, name: object, known: frozenset[str], what: str) -> Rule:
+        near = get_close_matches(name, sorted(known), NEAR_NAMES) if isinstance(name, str) else []
+        hint = f"did you mean {', '.join(near)}?" if near else f"GET /v1/{what} lists them"
+        return self._fault(path, f"is unknown: {hint}")
 
     def _bucket(self, tree: object, path: str) -> Rule:
         if not isinstance(tree, Mapping):

@@ -39,9 +39,9 @@ def parse_segment(
         faults.append(Rejection(f"{under}.segment", "is a segment that every shop has"))
     names = tree.get("names", {})
     faults.extend(_faults_of_names(names, f"{under}.names", names_needed))
-    rule = parse(tree.get("in"), known, f"{under}.in")
+    rule = parse(tree.get("in"), known)  # `why` tells of its parts from the segment on, wherever it was written
     if isinstance(rule, tuple):
-        faults.extend(rule)
+        faults.extend(Rejection(under + fault.path.removeprefix("$"), fault.reason) for fault in rule)
     if faults or isinstance(rule, tuple):
         return tuple(faults)
     return Segment(str(segment), rule, reads(rule), dict(names))

@@ -7,6 +7,7 @@ import asyncpg
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
+from common.contracts.envelope import Rejection
 from common.shops import Shop
 from common.web.auth import Reader, shop_of
 from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, PlainId, Text, decode_cursor
@@ -19,6 +20,7 @@ from segmentation.own.editing import Editing
 from segmentation.rulebooks import jobs
 from segmentation.rulebooks.held import Rulebooks
 
+NOBODY = "holds no customers: ?empty=true (put-list --empty) takes everybody off the list"
 # What is read here is documented here: a body of many ids is not worth FastAPI's way.
 BODY = {"requestBody": {"required": True, "content": {kind: {"schema": {}} for kind in list_files.READERS}}}
 
@@ -52,14 +54,17 @@ def router(pool: asyncpg.Pool, shops: Mapping[str, Shop], editing: Editing, rule
     routes = APIRouter(tags=["segments"])
 
     @routes.put("/v1/lists/{name}", openapi_extra=BODY)
-    async def put_list(name: PlainId, request: Request, caller: Operator) -> PutOut:
+    async def put_list(name: PlainId, request: Request, caller: Operator, empty: bool = False) -> PutOut:
         """The list holds these customers from now on, and no others. CSV with a column customer_id, NDJSON, or a JSON
-        array of ids. Ids never heard of become customers."""
+        array of ids. Ids never heard of become customers. Nobody at all is refused, unless `empty` says that it is
+        meant."""
         shop_of(shops, caller)
         customers, faults = list_files.read(await request.body(), request.headers.get("content-type", ""))
         with problems(name):
             if faults:
                 raise Faulty(*faults)
+            if not customers and not empty:
+                raise Faulty(Rejection("$", NOBODY))
             changes = await editing.put_list(caller, name, customers)
         await rulebooks.refresh()
         return PutOut(list=name, put_on=changes.put_on, taken_off=changes.taken_off)

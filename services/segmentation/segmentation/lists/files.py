@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 import msgspec
 
 from common.contracts.envelope import Rejection
-from common.ids import Id
+from common.ids import MAX_ID_CHARS, Id
 from segmentation.lists.store import MAX_MEMBERS
 
 COLUMN = "customer_id"
+NO_COLUMN = f"has several columns, and its first line does not name {COLUMN!r} among them"
 MAX_FAULTS = 20  # told of one upload
 TOO_MANY = f"is too long: a list holds at most {MAX_MEMBERS:,} customers"
 # As at the door of events: such an id would be personal data outside the vault.
@@ -35,8 +36,8 @@ def read(body: bytes, content_type: str) -> tuple[list[str], tuple[Rejection, ..
                 if CONTACT.fullmatch(customer_id):
                     faults.append(Rejection(place, CONTACT_WORDS))
                 found[customer_id] = None
-            except msgspec.ValidationError as error:
-                faults.append(Rejection(place, str(error)))
+            except msgspec.ValidationError:
+                faults.append(Rejection(place, _wrong(value)))
             if len(found) > MAX_MEMBERS:
                 faults.append(Rejection("$", TOO_MANY))
             if len(faults) >= MAX_FAULTS or len(found) > MAX_MEMBERS:
@@ -44,6 +45,15 @@ def read(body: bytes, content_type: str) -> tuple[list[str], tuple[Rejection, ..
     except (msgspec.MsgspecError, UnicodeDecodeError, csv.Error, RecursionError) as error:
         faults.append(Rejection("$", str(error)))
     return list(found), tuple(faults)
+
+
+def _wrong(value: object) -> str:
+    """What keeps it from being an id."""
+    if not isinstance(value, str):
+        return "is missing" if value is None else "must be a text"
+    if not 0 < len(value) <= MAX_ID_CHARS:
+        return f"must have 1 to {MAX_ID_CHARS} characters"
+    return "holds spaces or control characters"
 
 
 def _json(body: bytes) -> Iterator[Read]:
@@ -59,22 +69,27 @@ def _json(body: bytes) -> Iterator[Read]:
 
 def _ndjson(body: bytes) -> Iterator[Read]:
     """A line is an id as a JSON text, or a record with a field `customer_id`."""
-    for number, line in enumerate(body.splitlines()):
+    for number, line in enumerate(body.splitlines(), start=1):
         if line.strip():
             value = msgspec.json.decode(line)
             is_record = isinstance(value, Mapping)
-            yield f"$[{number}]" + (f".{COLUMN}" if is_record else ""), value.get(COLUMN) if is_record else value
+            yield f"line {number}" + (f".{COLUMN}" if is_record else ""), value.get(COLUMN) if is_record else value
 
 
 def _csv(body: bytes) -> Iterator[Read]:
-    """The column `customer_id` of a file with a head, else the first column."""
+    """The column `customer_id` of a file with a head, or ids alone, one a line."""
     rows = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""))
-    column = 0
+    column: int | None = None
     for number, row in enumerate(rows):
-        if number == 0 and COLUMN in row:
-            column = row.index(COLUMN)
+        head = [cell.strip() for cell in row] if number == 0 else []
+        if COLUMN in head:
+            column = head.index(COLUMN)
+        elif column is None and len(row) > 1:
+            raise msgspec.ValidationError(NO_COLUMN)  # whichever column were taken might be another
         elif row:
-            yield f"$[{number}][{column}]", row[column] if column < len(row) else None
+            place = f"line {rows.line_num}" + ("" if column is None else f".{COLUMN}")
+            cell = row[column or 0].strip() if (column or 0) < len(row) else None
+            yield place, cell
 
 
 READERS: Mapping[str, Callable[[bytes], Iterator[Read]]] = {

@@ -21,7 +21,7 @@ NAME_WORDS = "must be 1 to 64 of a-z, 0-9, _ and -, a letter or digit first"
 def fault_of_name(name: str, presets: Collection[str]) -> str | None:
     """What is wrong with the name of an own segment or list, if anything."""
     if not SEGMENT_ID.fullmatch(name) or name in RESERVED:
-        return NAME_WORDS if name not in RESERVED else "is a word of our own"
+        return NAME_WORDS if name not in RESERVED else "is a part of an address: take another name"
     if name in CELLS or name in presets:
         return "is the name of a segment that every shop has"
     return None
@@ -38,7 +38,8 @@ class Faulty(ValueError):
 def compose(presets: Rulebook, live: Mapping[str, Version], lists: Mapping[str, int]) -> tuple[Segment, ...]:
     """The presets' segments and the shop's own, in the order of answering. `lists` are the static ones, each with the
     revision that it was put at. Raises Faulty."""
-    known = Known(frozenset((*CELLS, *presets.by_id, *live)), frozenset(lists), presets.zone, _groups(presets))
+    names = frozenset((*CELLS, *presets.by_id, *live)) - frozenset(RESERVED)  # nor what is only looked at
+    known = Known(names, frozenset(lists), presets.zone, _groups(presets))
     own: list[Segment] = []
     faults: list[Rejection] = []
     for name, version in live.items():

@@ -27,6 +27,7 @@ from segmentation.rulebooks.held import WAIT
 
 MAX_OWN = 500  # live segments of one shop
 MAX_LISTS = 200  # of one shop
+THERE = "is there already: edit changes it (PUT, or `regulars segments edit`)"
 UNSAVED = "preview"  # a name that none can have
 
 
@@ -61,7 +62,7 @@ class Editing:
             revision = await store.raise_revision(connection, caller.shop_id)
             known = await store.newest(connection, caller.shop_id)
             if segment in known:
-                hint = "is archived: edit it to have it back" if known[segment].state == "archived" else "is there"
+                hint = "is archived: edit it to have it back" if known[segment].state == "archived" else THERE
                 raise Conflict(f"the segment {segment!r} {hint}")
             if len(store.live(list(known.values()))) >= MAX_OWN:
                 raise Conflict(f"the shop has {MAX_OWN} segments of its own, the most there can be: archive some")
