@@ -1,8 +1,8 @@
 """What other services tell of a customer: loyalty's points and tier, and what became of messages.
 
-It comes by topics of its own, before or after what the shop told of an earlier time. So it is taken in once the
-customer has come to its time, each note by itself and in the order told; what comes late, at once. Then whatever order
-the topics are read in, the same is known in the end.
+It comes by topics of its own, before or after what the shop told of the same time or an earlier one. So it is taken in
+once that time has passed, each note by itself and in the order told; what comes later than that, at once. Then whatever
+order the topics are read in, the same is known in the end.
 """
 
 from datetime import UTC
@@ -39,7 +39,12 @@ def told(profile: Profile, occasion: Occasion) -> Profile:
 
 def heard(profile: Profile, occasion: Occasion) -> tuple[Profile, Touched]:
     """The profile after the first of the notes that wait, if its time has come, and what became another by it."""
-    if not profile.waiting or (profile.waiting[0].at > occasion.at and len(profile.waiting) <= MAX_WAITING):
+    if not profile.waiting:
+        return profile, ()
+    first, at = profile.waiting[0].at, occasion.at
+    # What the shop tells of this very time may still come: then a timer goes off first, or the note would.
+    is_over = first <= at if isinstance(occasion.what, Timer) else first < at
+    if not is_over and len(profile.waiting) <= MAX_WAITING:
         return profile, ()
     note, *others = profile.waiting
     profile = replace(profile, waiting=tuple(others))
