@@ -88,7 +88,10 @@ SEGMENTS = Board(
                 graph(
                     "Left to back-fill",
                     "Customers whom edits of segments, lists and scales have yet to look at; live traffic goes first.",
-                    Query("customers", "max(regulars_segmentation_backfill_left_customers)"),
+                    (
+                        Query("customers", "max(regulars_segmentation_backfill_left_customers)"),
+                        Query("given up", "sum(regulars_segmentation_backfill_behind_customers_total)"),
+                    ),
                 ),
                 graph(
                     "Back-fill",

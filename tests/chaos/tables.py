@@ -55,14 +55,15 @@ def _facts(owner: str) -> Table:
 
 
 def _facts_of_segmentation() -> Table:
-    """Without their ids, which count the facts of one occasion."""
+    """Without their ids, which count the facts of one occasion. How often somebody was asked anew is no fact: it tells
+    how far a back-fill had come when it was disturbed."""
     told = "convert_from(body, 'UTF8')::jsonb AS told FROM segmentation.outbox WHERE key <> ''"
     return _same(
         "segmentation: facts",
-        "SELECT ARRAY[topic, key, told ->> 'type', told ->> 'causationid', coalesce(told #>> '{data,segment}', '')]"
+        "SELECT ARRAY[topic, key, told ->> 'type', coalesce(told ->> 'causationid', ''), coalesce(told #>> '{data,segment}', '')]"
         " AS key,"
         f" (told - 'id')::text AS value FROM (SELECT topic, key, {told}) AS facts"
-        f" WHERE coalesce(told #>> '{{data,segment}}', '') NOT IN ({NAMED})",
+        f" WHERE coalesce(told #>> '{{data,segment}}', '') NOT IN ({NAMED}) AND told ->> 'type' <> 'segment.recheck'",
     )
 
 

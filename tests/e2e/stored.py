@@ -36,7 +36,9 @@ def stored_under(address: str, work: Path) -> Rows:
     return asyncio.run(stored(address, work))
 
 
-def written(path: Path) -> Rows:
-    """The rows of a file of customers."""
+def written(path: Path, like: Rows) -> Rows:
+    """The rows of a file of customers, with the columns that the others have; what else a simulation says of them at
+    its end is checked on other data."""
+    columns = next(iter(like.values())).keys()
     with path.open(encoding="utf-8", newline="") as file:
-        return {row["id"]: row for row in csv.DictReader(file)}
+        return {row["id"]: {column: row[column] for column in columns} for row in csv.DictReader(file)}

@@ -96,7 +96,7 @@ def test_killed_twice_and_gone_on_it_is_what_the_simulation_says(history: Path, 
     lived = ("simulate", str(file), "--mapping", mapping, "--shop", "olist", "--at", UNTIL, "--customers", str(rows))
     status, said = run(tmp_path, *lived)
     assert status == 0, said
-    assert written(rows) == wanted
+    assert written(rows, wanted) == wanted
     assert run(tmp_path, *arguments)[1].count("0 accepted, 0 duplicate, 0 rejected") == 1, "all of it was taken"
 
 
