@@ -60,8 +60,8 @@ def _facts_of_segmentation() -> Table:
     told = "convert_from(body, 'UTF8')::jsonb AS told FROM segmentation.outbox WHERE key <> ''"
     return _same(
         "segmentation: facts",
-        "SELECT ARRAY[topic, key, told ->> 'type', coalesce(told ->> 'causationid', ''), coalesce(told #>> '{data,segment}', '')]"
-        " AS key,"
+        "SELECT ARRAY[topic, key, told ->> 'type', coalesce(told ->> 'causationid', ''),"
+        " coalesce(told #>> '{data,segment}', '')] AS key,"
         f" (told - 'id')::text AS value FROM (SELECT topic, key, {told}) AS facts"
         f" WHERE coalesce(told #>> '{{data,segment}}', '') NOT IN ({NAMED}) AND told ->> 'type' <> 'segment.recheck'",
     )
