@@ -43,6 +43,7 @@ PACE = {
     "REGULARS_TICK_MS": "100",
     "REGULARS_TICK_IDLE_MS": "250",
     "REGULARS_WATERMARK_PATIENCE_S": "86400",
+    "REGULARS_PUBLISH_SCALES": "false",  # a scale holds what was known when it was made: in no two runs the same
     "REGULARS_LOG_LEVEL": "warning",
 }
 

@@ -52,7 +52,8 @@ def questions(draw: st.DrawFn) -> dict[str, Any]:
             op = draw(st.sampled_from(("older_than", "younger_than")))
             return {function: kind, **window, "op": op, "value": draw(st.sampled_from(LENGTHS))}
         case "then_not":
-            longer = {"over": "30d"} if isinstance(window.get("over"), str) else window
+            short = isinstance(window.get("over"), str) or window.get("over") == {"calendar": "day"}
+            longer = {"over": "30d"} if short else window
             said = {"first": {"of": kind, **longer}, "not": {"of": draw(st.sampled_from(KINDS))}}
             return {"then_not": {**said, "within": draw(st.sampled_from(LENGTHS[:-1]))}}
         case _:

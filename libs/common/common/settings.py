@@ -74,6 +74,7 @@ class Settings(BaseSettings):
     dead_letters_in_a_row_max: int = Field(default=100, ge=1, le=1_000_000, description="then it is us: stop")
     flush_max_events: int = Field(default=2_000, ge=1, le=100_000, description="events ingest commits at once")
     queue_max_events: int = Field(default=20_000, ge=1, le=1_000_000, description="events waiting to be committed")
+    publish_scales: bool = Field(default=True, description="RFM's scales are made anew at their times")
     backfill_per_s: int = Field(default=1_000, ge=1, le=100_000, description="customers asked about an edited segment")
     backfill_lag_max_s: float = Field(default=5, gt=0, le=3_600, description="behind by more, live events go first")
     reconcile_s: int = Field(default=300, ge=5, le=86_400, description="pause between two looks for missed webhooks")

@@ -74,4 +74,5 @@ async def open_service(house: House) -> AsyncIterator[Part]:
         part = house.part(replace(this, decide=measured(this.decide)), pool, routes)
         backfill, counting = Backfill(pool, house.settings, house.bell), Counting(pool, house.clock)
         publication = Publication(pool, books, house.clock)
-        yield replace(part, loops=(*part.loops, rulebooks.run, backfill.run, counting.run, publication.run))
+        published = (publication.run,) if house.settings.publish_scales else ()
+        yield replace(part, loops=(*part.loops, rulebooks.run, backfill.run, counting.run, *published))
