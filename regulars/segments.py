@@ -1,7 +1,6 @@
 """`regulars segments`: a shop's segments, made and edited by files, previewed, and why somebody is in one."""
 
 from collections.abc import Iterator, Mapping
-from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,6 +15,7 @@ from regulars.asking import told as told_by
 from regulars.home import Home
 from regulars.services import Name
 from segmentation.own.definition import RESERVED
+from segmentation.presets.segment_files import as_json
 
 SERVICE: Name = "segmentation"
 KINDS = {".csv": "text/csv", ".ndjson": "application/x-ndjson", ".jsonl": "application/x-ndjson"}
@@ -135,16 +135,7 @@ def _errors(answer: httpx.Response) -> list[dict[str, str]]:
 
 
 def _json(words: Mapping[str, Any]) -> bytes:
-    """YAML knows days and times, which are texts in JSON."""
-    return msgspec.json.encode(_texts(words))
-
-
-def _texts(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(name): _texts(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_texts(each) for each in value]
-    return value.isoformat() if isinstance(value, date) else value
+    return msgspec.json.encode(as_json(words))
 
 
 def _parts(why: Mapping[str, Any], depth: int) -> Iterator[str]:

@@ -22,7 +22,7 @@ from segmentation.domain.decide import CHANGE, decider
 from segmentation.domain.models.rfm import NAME, RfmModel, purchaser, rfm
 from segmentation.domain.person import person_of
 from segmentation.domain.rfm import Scale, quintiles
-from segmentation.domain.rule import OF_SEGMENT, Segment
+from segmentation.domain.rule import Segment
 from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.segments import segment_id
 from segmentation.domain.state import Profile
@@ -52,7 +52,8 @@ def days_of(history: Sequence[Event[Data]], zone: ZoneInfo) -> tuple[date, ...]:
 def columns(ended: Sequence[Ended], book: Rulebook, rules: Sequence[Segment], at: datetime) -> Columns:
     """What COLUMNS names; and of each rule of a file whether it holds, and when that changes if nothing happens."""
     final = _final(book, rules, _scale(ended, book, at))
-    of_rules = replace(final, segments=_needed(final, rules))
+    wanted = {segment.segment for segment in (*rules, *final.needed(rules))}
+    of_rules = replace(final, segments=tuple(each for each in final.segments if each.segment in wanted))
     now, ahead = decider({book.shop_id: final}), decider({book.shop_id: of_rules})
     found: dict[str, Cells] = {}
     for customer in ended:
@@ -76,15 +77,6 @@ def _final(book: Rulebook, rules: Sequence[Segment], scale: Scale | None) -> Rul
     models = tuple(rfm(model.plan, scale, revision) if isinstance(model, RfmModel) else model for model in book.models)
     of_files = tuple(replace(rule, revision=revision, preset=False) for rule in rules)
     return replace(book, models=models, segments=(*book.segments, *of_files), revision=revision)
-
-
-def _needed(book: Rulebook, rules: Sequence[Segment]) -> tuple[Segment, ...]:
-    """The rules, and the segments that they ask about."""
-    wanted: set[str] = set()
-    for segment in reversed(book.segments):
-        if segment.segment in wanted or any(segment.segment == rule.segment for rule in rules):
-            wanted |= {segment.segment, *(name.removeprefix(OF_SEGMENT) for name in segment.reads)}
-    return tuple(segment for segment in book.segments if segment.segment in wanted)
 
 
 def _recheck(

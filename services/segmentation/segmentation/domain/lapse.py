@@ -5,9 +5,9 @@ from datetime import timedelta
 
 from segmentation.domain.rule import Events, Group, Measure, Question, Rule, ThenNot
 from segmentation.domain.windows import Calendar, Last
+from segmentation.domain.words import length_in_words
 
 TIME = "time passed"
-_UNITS = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minutes=1), "m"), (timedelta(seconds=1), "s"))
 
 
 def lapse(rule: Rule) -> str:
@@ -45,5 +45,4 @@ def _of_window(events: Events) -> Iterator[str]:
 
 
 def _passed(length: timedelta) -> str:
-    unit, letter = next((each for each in _UNITS if length % each[0] == timedelta()), _UNITS[-1])
-    return f"{length // unit}{letter} passed"
+    return f"{length_in_words(length)} passed"

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
 from segmentation.domain.person import Person
+
+P = TypeVar("P")
 
 
 class Modelled(Struct, frozen=True):
@@ -27,3 +29,8 @@ class Model(Struct, frozen=True):
     fields: tuple[str, ...]
     answer: Callable[[Person, datetime], Modelled]
     revision: int = 0  # of the shop's rulebook when what it goes by was last published; 0 of presets
+
+
+def made(make: Callable[[P], Model], part: P | None) -> tuple[Model, ...]:
+    """The model of a preset's part; none where it has no such part."""
+    return () if part is None else (make(part),)

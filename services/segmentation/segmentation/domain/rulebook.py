@@ -10,9 +10,14 @@ import msgspec
 from segmentation.domain.compiled import Ask, compiled
 from segmentation.domain.lapse import lapse
 from segmentation.domain.model import Model
-from segmentation.domain.rule import Bucket, Fact, Group, Question, Rule, Segment
+from segmentation.domain.rule import OF_SEGMENT, Bucket, Fact, Group, Question, Rule, Segment
 
 Gate = tuple[str, tuple[Any, ...]]  # a fact and values of it
+
+
+def asked_about(segment: Segment) -> list[str]:
+    """The segments that this one asks about, by name."""
+    return sorted(name.removeprefix(OF_SEGMENT) for name in segment.reads if name.startswith(OF_SEGMENT))
 
 
 class Rulebook(msgspec.Struct, frozen=True, dict=True):
@@ -82,6 +87,14 @@ class Rulebook(msgspec.Struct, frozen=True, dict=True):
     def heard(self) -> frozenset[str]:
         """Everything that any model or segment reads."""
         return frozenset(self.by_reads).union(*(model.reads for model in self.models))
+
+    def needed(self, by: Iterable[Segment]) -> tuple[Segment, ...]:
+        """Those that these ask about, and those that they ask about in turn, in their order."""
+        wanted = {name for segment in by for name in asked_about(segment)}
+        for segment in reversed(self.segments):
+            if segment.segment in wanted:
+                wanted.update(asked_about(segment))
+        return tuple(segment for segment in self.segments if segment.segment in wanted)
 
     def edited_after(self, revision: int) -> tuple[Segment, ...]:
         """Those that a profile of that revision was never asked about as they are now."""

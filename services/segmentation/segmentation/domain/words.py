@@ -19,7 +19,7 @@ def words(rule: Rule) -> str:
             return f"{_subject(about)} {op} {_value(value)}"
         case ThenNot(first=first, then_not=then_not, within=within, same=same):
             with_same = f" of the same {same}" if same else ""
-            return f"{_events(first)}, then not {_events(then_not)}{with_same} within {_length(within)}"
+            return f"{_events(first)}, then not {_events(then_not)}{with_same} within {length_in_words(within)}"
         case InSegment(segment=segment):
             return f"segment {segment}"
         case InList(list_name=name):
@@ -45,7 +45,7 @@ def _window(window: Window) -> str:
         case Ever():
             return ""
         case Last(length):
-            return f" over {_length(length)}"
+            return f" over {length_in_words(length)}"
         case Between(since, None):
             return f" since {_value(since)}"
         case Between(since, until):
@@ -60,8 +60,9 @@ def _predicate(tree: predicate.Predicate) -> str:
     return f"{tree.kind} ({', '.join(_predicate(part) for part in tree.parts)})"
 
 
-def _length(length: timedelta) -> str:
-    unit, sign = next(each for each in _UNITS if length % each[0] == timedelta())
+def length_in_words(length: timedelta) -> str:
+    """As rules are written: in the greatest unit that it is a whole number of; parts of a second are left out."""
+    unit, sign = next((each for each in _UNITS if length % each[0] == timedelta()), _UNITS[-1])
     return f"{length // unit}{sign}"
 
 
@@ -69,7 +70,7 @@ def _value(value: Any) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(_value(each) for each in value)}]"
     if isinstance(value, timedelta):
-        return _length(value)
+        return length_in_words(value)
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return str(value).lower() if isinstance(value, bool) else str(value)

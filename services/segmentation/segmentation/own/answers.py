@@ -14,6 +14,7 @@ from segmentation.own.definition import Faulty
 from segmentation.own.editing import Conflict, Unknown
 from segmentation.own.store import State
 from segmentation.rulebooks import jobs
+from segmentation.segments.wording import unknown_segment
 
 Operator = Annotated[Caller, Depends(requires("operate"))]
 RuleTree = Annotated[Any, Field(alias="in")]
@@ -74,11 +75,6 @@ def backfill_out(progress: jobs.Progress | None) -> BackfillOut | None:
         ended=progress.ended_at is not None,
         behind=progress.behind if progress.ended_at is not None else 0,
     )
-
-
-def unknown_segment(segment: str) -> Problem:
-    """Another shop's, or nobody's."""
-    return Problem(404, "Unknown segment", f"there is no segment {segment!r}; GET /v1/segments lists them")
 
 
 @contextmanager

@@ -80,11 +80,6 @@ def _raised(segment: Segment, lists: Mapping[str, int]) -> Segment:
     return replace(segment, revision=max((segment.revision, *of_lists)))
 
 
-def asked_about(segment: Segment) -> list[str]:
-    """The segments that this one asks about, by name."""
-    return sorted(name.removeprefix(OF_SEGMENT) for name in segment.reads if name.startswith(OF_SEGMENT))
-
-
 def readers_of(segments: Collection[Segment], segment: str) -> list[str]:
     """The names of those that ask about this one."""
     return sorted(each.segment for each in segments if f"{OF_SEGMENT}{segment}" in each.reads)

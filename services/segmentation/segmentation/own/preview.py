@@ -6,7 +6,7 @@ with its error. A transaction that only reads shows them all as of one moment.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from math import ceil, sqrt
 
@@ -25,7 +25,6 @@ from segmentation.domain.segments import BY_ID as CELLS
 from segmentation.domain.segments import segment_id
 from segmentation.domain.state import Profile
 from segmentation.domain.why import Why, why
-from segmentation.own.definition import asked_about
 
 BUDGET_S = 1.4  # for asking; with the ids and the answer a preview stays below two seconds
 AT_ONCE = 25  # asked between two turns of the event loop: a millisecond or a few
@@ -97,7 +96,7 @@ class Asking:
 
     def __init__(self, rulebook: Rulebook, segment: Segment, now: datetime) -> None:
         self._rulebook, self._segment, self._now = rulebook, segment, now
-        self._others = tuple(_needed(rulebook, segment))
+        self._others = rulebook.needed([segment])
         self._looked_at = self._holds = 0
         self._shown: list[Found] = []
 
@@ -130,18 +129,6 @@ class Asking:
         likely = (hits + 2) / (n + 4)  # Agresti and Coull: an estimate of none has an error too
         error = Z * sqrt(likely * (1 - likely) / (n + 4) * (1 - n / of)) * of
         return Preview(round(hits / max(n, 1) * of), False, ceil(error), n, of, tuple(self._shown))
-
-
-def _needed(rulebook: Rulebook, segment: Segment) -> Iterator[Segment]:
-    """Those that it asks about, and those that they ask about, in the order of answering."""
-    needed: set[str] = set()
-    open_ = asked_about(segment)
-    while open_:
-        name = open_.pop()
-        if name not in needed and name in rulebook.by_id:
-            needed.add(name)
-            open_ += asked_about(rulebook.by_id[name])
-    return (each for each in rulebook.segments if each.segment in needed)
 
 
 async def _in_random_order(connection: Connection, shop_id: str, of: int) -> list[str]:

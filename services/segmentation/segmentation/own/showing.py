@@ -7,10 +7,11 @@ import asyncpg
 
 from segmentation.domain.segments import BY_ID as CELLS
 from segmentation.own import store
-from segmentation.own.answers import ShownSegment, VersionOut, backfill_out, unknown_segment
+from segmentation.own.answers import ShownSegment, VersionOut, backfill_out
 from segmentation.own.store import Version
 from segmentation.rulebooks import jobs
 from segmentation.rulebooks.held import Rulebooks
+from segmentation.segments.wording import unknown_segment
 
 MAX_VERSIONS = 100  # shown of one segment, the newest
 

@@ -24,8 +24,7 @@ MAX_SEGMENTS = 200  # of one preset
 
 def segments(shop: Shop) -> tuple[Segment, ...]:
     """The shop's, none before one that it asks about; raises BadPresets, which names every fault."""
-    name = shop.preset if (files("segmentation") / FOLDER / f"{shop.preset}{SUFFIX}").is_file() else DEFAULT
-    return _read(name, shop.zone)
+    return _read(_file_of(shop), shop.zone)
 
 
 def parse_segments(text: str, zone: ZoneInfo) -> tuple[Segment, ...] | tuple[Rejection, ...]:
@@ -53,7 +52,7 @@ def parse_segments(text: str, zone: ZoneInfo) -> tuple[Segment, ...] | tuple[Rej
 
 @lru_cache
 def _read(name: str, zone: str) -> tuple[Segment, ...]:
-    read = parse_segments((files("segmentation") / FOLDER / f"{name}{SUFFIX}").read_text("utf-8"), ZoneInfo(zone))
+    read = parse_segments(_text(name), ZoneInfo(zone))
     faults = [each for each in read if isinstance(each, Rejection)]
     if faults:
         where = f"segmentation/{FOLDER}/{name}{SUFFIX}"
@@ -63,15 +62,23 @@ def _read(name: str, zone: str) -> tuple[Segment, ...]:
 
 def trees(shop: Shop) -> Mapping[str, Any]:
     """The rules of the shop's segments by their names, as they are written: to be shown, and copied."""
-    name = shop.preset if (files("segmentation") / FOLDER / f"{shop.preset}{SUFFIX}").is_file() else DEFAULT
-    written = yaml.safe_load((files("segmentation") / FOLDER / f"{name}{SUFFIX}").read_text("utf-8"))
-    return {tree["segment"]: _texts(tree["in"]) for tree in written}
+    written = yaml.safe_load(_text(_file_of(shop)))
+    return {tree["segment"]: as_json(tree["in"]) for tree in written}
 
 
-def _texts(value: Any) -> Any:
-    """YAML knows days and times, which are texts in JSON."""
+def as_json(value: Any) -> Any:
+    """YAML knows days and times, which are texts in JSON, and names that are no texts."""
     if isinstance(value, dict):
-        return {name: _texts(each) for name, each in value.items()}
+        return {str(name): as_json(each) for name, each in value.items()}
     if isinstance(value, list):
-        return [_texts(each) for each in value]
+        return [as_json(each) for each in value]
     return value.isoformat() if isinstance(value, date) else value
+
+
+def _file_of(shop: Shop) -> str:
+    """The name of the preset's own file, where it has one."""
+    return shop.preset if (files("segmentation") / FOLDER / f"{shop.preset}{SUFFIX}").is_file() else DEFAULT
+
+
+def _text(name: str) -> str:
+    return (files("segmentation") / FOLDER / f"{name}{SUFFIX}").read_text("utf-8")

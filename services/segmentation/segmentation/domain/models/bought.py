@@ -1,23 +1,11 @@
 """What the models of purchases are made of: all purchases of a customer in four figures."""
 
-from datetime import datetime
-
-from msgspec import Struct
-
 from segmentation.domain.orders import PURCHASE
 from segmentation.domain.person import Person
 from segmentation.domain.records import NOTHING, Series
+from segmentation.domain.state import Purchases
 
 AMOUNT = "amount"  # of one, in minor units
-
-
-class Bought(Struct, frozen=True):
-    """At least one purchase. Exact however many there were: of those not known one by one there are the sums."""
-
-    count: int
-    first_at: datetime
-    last_at: datetime
-    amount_minor: int
 
 
 def purchases_of(person: Person) -> Series:
@@ -25,13 +13,14 @@ def purchases_of(person: Person) -> Series:
     return person.series.get(PURCHASE, NOTHING)
 
 
-def bought(person: Person) -> Bought | None:
-    """All purchases together; None for who never bought."""
+def bought(person: Person) -> Purchases | None:
+    """All purchases together, exact however many there were: of those not known one by one there are the sums. None for
+    who never bought."""
     series = purchases_of(person)
     records, before = series.records, series.before
     amount = sum([record.about.get(AMOUNT, 0) for record in records])
     if before is None:
-        return Bought(len(records), records[0].at, records[-1].at, amount) if records else None
+        return Purchases(len(records), records[0].at, records[-1].at, amount) if records else None
     first_at = min(before.first_at, records[0].at) if records else before.first_at
     last_at = max(before.last_at, records[-1].at) if records else before.last_at
-    return Bought(len(records) + before.count, first_at, last_at, amount + before.totals.get(AMOUNT, 0))
+    return Purchases(len(records) + before.count, first_at, last_at, amount + before.totals.get(AMOUNT, 0))

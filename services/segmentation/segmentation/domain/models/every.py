@@ -1,10 +1,8 @@
 """All models of a shop, in the order they are asked: one that reads another's facts stands after it."""
 
-from collections.abc import Iterator
-
 from msgspec import Struct
 
-from segmentation.domain.model import Model
+from segmentation.domain.model import Model, made
 from segmentation.domain.models import lifecycle
 from segmentation.domain.models.product_cycle import Cycles, product_cycle
 from segmentation.domain.models.rfm import Plan, rfm
@@ -29,19 +27,12 @@ class Settings(Struct, frozen=True):
 
 def models(settings: Settings) -> tuple[Model, ...]:
     """Those that the preset has a part for. RFM has no scale yet: what was published is not the preset's."""
-    return tuple(_models(settings))
-
-
-def _models(settings: Settings) -> Iterator[Model]:
-    yield lifecycle.model(settings.lifecycle)
-    if settings.product_cycle is not None:
-        yield product_cycle(settings.product_cycle)
-    if settings.rfm is not None:
-        yield rfm(settings.rfm)
-    if settings.rfm_fixed is not None:
-        yield rfm_fixed(settings.rfm_fixed)
-    if settings.value_grade is not None:
-        yield value_grade(settings.value_grade)
-    if settings.stage is not None:
-        yield stage(settings.stage)
-    yield from shopper_models(settings.shoppers)
+    return (
+        lifecycle.model(settings.lifecycle),
+        *made(product_cycle, settings.product_cycle),
+        *made(rfm, settings.rfm),
+        *made(rfm_fixed, settings.rfm_fixed),
+        *made(value_grade, settings.value_grade),
+        *made(stage, settings.stage),
+        *shopper_models(settings.shoppers),
+    )

@@ -6,10 +6,10 @@ from datetime import datetime
 from msgspec import Struct
 
 from segmentation.domain.model import Model, Modelled
+from segmentation.domain.models.bought import bought
 from segmentation.domain.models.newest import DAY, ever, newest_of
 from segmentation.domain.orders import PURCHASE
 from segmentation.domain.person import Person
-from segmentation.domain.records import NOTHING
 
 KINDS = ("cart.item_added", "visit", "message.opened", "message.clicked")
 
@@ -54,10 +54,9 @@ def _intent(person: Person, at: datetime, preset: IntentPreset) -> tuple[str, da
 
 def _spending_power(person: Person, preset: IntentPreset) -> str:
     """By the average of all purchases; who never bought has shown none."""
-    bought = person.series.get(PURCHASE, NOTHING)
-    count, amount = len(bought.records), sum([record.about["amount"] for record in bought.records])
-    if bought.before is not None:
-        count, amount = count + bought.before.count, amount + bought.before.totals.get("amount", 0)
-    if amount > preset.spending_high_above * count:
+    of = bought(person)
+    if of is None:
+        return "low"
+    if of.amount_minor > preset.spending_high_above * of.count:
         return "high"
-    return "mid" if count and amount >= preset.spending_mid_from * count else "low"
+    return "mid" if of.amount_minor >= preset.spending_mid_from * of.count else "low"

@@ -9,7 +9,6 @@ from segmentation.domain.models.bought import bought
 from segmentation.domain.orders import PURCHASE
 from segmentation.domain.person import Person
 from segmentation.domain.records import NOTHING
-from segmentation.domain.state import Purchases
 
 NAME = "lifecycle"
 REVIEW, SHARE = "review.submitted", "share"
@@ -20,8 +19,7 @@ def model(rules: Rules) -> Model:
     reads = {PURCHASE} if rules.fans is None else {PURCHASE, REVIEW, SHARE}
 
     def answer(person: Person, at: datetime) -> Modelled:
-        of = bought(person)
-        purchases = None if of is None else Purchases(of.count, of.first_at, of.last_at, of.amount_minor)
+        purchases = bought(person)
         lifecycle, activity = classify(purchases, at, rules)
         if purchases is None:
             return Modelled({"lifecycle": lifecycle})

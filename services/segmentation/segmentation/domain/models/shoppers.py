@@ -1,10 +1,8 @@
 """The models of how customers shop, and what each is made of; none of them reads another's facts."""
 
-from collections.abc import Iterator
-
 from msgspec import Struct
 
-from segmentation.domain.model import Model
+from segmentation.domain.model import Model, made
 from segmentation.domain.models.activity import ActivityPreset, activity_score
 from segmentation.domain.models.carters import CarterPreset, carters
 from segmentation.domain.models.churn import ChurnPreset, churn
@@ -26,19 +24,14 @@ class Shoppers(Struct, frozen=True):
     preferences: PreferencePreset | None = None
 
 
-def shopper_models(shoppers: Shoppers) -> Iterator[Model]:
+def shopper_models(shoppers: Shoppers) -> tuple[Model, ...]:
     """Those there are parts for."""
-    if shoppers.carters is not None:
-        yield carters(shoppers.carters)
-    if shoppers.intent is not None:
-        yield intent(shoppers.intent)
-    if shoppers.weighted_frequency is not None:
-        yield weighted_frequency(shoppers.weighted_frequency)
-    if shoppers.activity_score is not None:
-        yield activity_score(shoppers.activity_score)
-    if shoppers.churn is not None:
-        yield churn(shoppers.churn)
-    if shoppers.reviews is not None:
-        yield reviews(shoppers.reviews)
-    if shoppers.preferences is not None:
-        yield preferences(shoppers.preferences)
+    return (
+        *made(carters, shoppers.carters),
+        *made(intent, shoppers.intent),
+        *made(weighted_frequency, shoppers.weighted_frequency),
+        *made(activity_score, shoppers.activity_score),
+        *made(churn, shoppers.churn),
+        *made(reviews, shoppers.reviews),
+        *made(preferences, shoppers.preferences),
+    )

@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from segmentation.domain.model import Model, Modelled
-from segmentation.domain.models.bought import Bought, bought
+from segmentation.domain.models.bought import bought
 from segmentation.domain.orders import PURCHASE
 from segmentation.domain.person import Person
+from segmentation.domain.state import Purchases
 
 NAME = "stage"
 
@@ -24,7 +25,7 @@ class Stages(Struct, frozen=True):
 def stage(stages: Stages) -> Model:
     """The model. Who never bought is a novice, who bought and stays away long enough in decline."""
 
-    def of(customer: Bought | None, at: datetime) -> str:
+    def of(customer: Purchases | None, at: datetime) -> str:
         if customer is None:
             return "novice"
         if at - customer.last_at >= stages.decline_after:
