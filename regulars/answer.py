@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from loyalty.domain.account import Account
-from segmentation.domain.state import Profile
+from segmentation.domain.profile.state import Profile
 
 LIFECYCLES = ("new", "repeat", "loyal")
 FAN = "fan"  # told where the shop's preset knows fans and there are some

@@ -25,7 +25,7 @@ from journeys import presets
 from loyalty.domain.account import Account
 from regulars.demo_shop import Expected, Sent
 from regulars.services import NAMES
-from segmentation.domain.state import Profile
+from segmentation.domain.profile.state import Profile
 
 ALARMS_TIMEOUT_S = 20.0
 POLL_S = 0.2

@@ -9,12 +9,12 @@ import yaml
 
 import segmentation
 from common.ids import derived_id
-from segmentation.domain.model import Model
 from segmentation.domain.models import lifecycle
 from segmentation.domain.models.lifecycle import Rules
+from segmentation.domain.models.model import Model
 from segmentation.domain.models.shoppers import shopper_models
-from segmentation.domain.rule import Segment
 from segmentation.domain.rulebook import Rulebook
+from segmentation.domain.rules.rule import Segment
 from segmentation.presets.sections import CURRENCY
 from segmentation.presets.shoppers import ShopperSections
 

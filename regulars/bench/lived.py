@@ -19,8 +19,8 @@ from common.decision import AN_INSTANT, Aggregate
 from common.service import Saved
 from regulars.bench.as_received import ORDER, SHOP, event
 from segmentation import app
+from segmentation.domain.profile.state import Profile
 from segmentation.domain.rulebook import Rulebook
-from segmentation.domain.state import Profile
 
 MAX_WAKES = 1_000  # until the change
 BOUGHT = ingest.Item("kettle", 1, category="kitchen")

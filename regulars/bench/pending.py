@@ -21,7 +21,7 @@ from regulars.bench.bulk import without_indexes
 from regulars.bench.lived import Lived
 from regulars.bench.stage import Database
 from segmentation import presets
-from segmentation.domain.state import Profile
+from segmentation.domain.profile.state import Profile
 from segmentation.models.rfm_publication import Publication, scaled
 from segmentation.rulebooks.held import Rulebooks
 from segmentation.store import project

@@ -19,8 +19,8 @@ from regulars.bench.figures import Figure
 from regulars.bench.road_cost import Cost, Meter, later, least
 from regulars.bench.stage import Database, Stage
 from segmentation import app, presets
-from segmentation.domain.rule import Fact, Group, Question, Segment
 from segmentation.domain.rulebook import Rulebook
+from segmentation.domain.rules.rule import Fact, Group, Question, Segment
 
 SEGMENTS = (10, 100)
 EVENTS = 12_000

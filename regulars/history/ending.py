@@ -20,12 +20,12 @@ from common.decision import Decide, Occasion, Timer
 from regulars.answer import Columns, Ended
 from segmentation.domain.decide import CHANGE, decider
 from segmentation.domain.models.rfm import NAME, RfmModel, purchaser, rfm
-from segmentation.domain.person import person_of
-from segmentation.domain.rfm import Scale, quintiles
-from segmentation.domain.rule import Segment
+from segmentation.domain.models.rfm_scale import Scale, quintiles
+from segmentation.domain.profile.person import person_of
+from segmentation.domain.profile.state import Profile
 from segmentation.domain.rulebook import Rulebook
-from segmentation.domain.segments import segment_id
-from segmentation.domain.state import Profile
+from segmentation.domain.rules.grid import segment_id
+from segmentation.domain.rules.rule import Segment
 
 CHANGES_PLAYED = (
     1_000  # of one customer, after the end: a rule that has not changed by then is told to change no sooner

@@ -10,11 +10,11 @@ from common.contracts.envelope import Rejection
 from common.presets import Refused
 from regulars.answer import Customer
 from regulars.history.ending import COLUMNS
-from segmentation.domain.parse import Known
-from segmentation.domain.parse_segment import parse_segment
-from segmentation.domain.precedence import in_order
-from segmentation.domain.rule import Segment
 from segmentation.domain.rulebook import Rulebook
+from segmentation.domain.rules.parse import Known
+from segmentation.domain.rules.parse_segment import parse_segment
+from segmentation.domain.rules.precedence import in_order
+from segmentation.domain.rules.rule import Segment
 
 TAKEN = (*Customer.__struct_fields__, *COLUMNS)  # columns that are something else
 SEGMENT = "segment"  # its name in the file; the file's own where it says none

@@ -11,8 +11,8 @@ from common.contracts.ingest import CustomerErased, CustomerMerged, CustomerSpli
 from common.contracts.segmentation import ListChanged, SegmentRecheck
 from common.money import Money
 from segmentation.app import service
-from segmentation.domain.rule import InList, Segment
-from segmentation.domain.state import Profile
+from segmentation.domain.profile.state import Profile
+from segmentation.domain.rules.rule import InList, Segment
 from tests.books import book
 from tests.laws.merging import A, B, World
 from tests.laws.streams import CURRENCY, SHOP, START, event

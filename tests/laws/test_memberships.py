@@ -29,15 +29,15 @@ from common.decision import Aggregate, Stored
 from common.money import Money
 from segmentation.app import service
 from segmentation.domain.decide import CHANGE, decider
-from segmentation.domain.evaluate import Answer, evaluate
-from segmentation.domain.model import Model, Modelled
 from segmentation.domain.models.lifecycle import Rules
-from segmentation.domain.parse import Known
-from segmentation.domain.parse_segment import parse_segment
-from segmentation.domain.person import Person, person_of
-from segmentation.domain.rule import Segment
+from segmentation.domain.models.model import Model, Modelled
+from segmentation.domain.profile.person import Person, person_of
+from segmentation.domain.profile.state import Kept, Profile
 from segmentation.domain.rulebook import Rulebook
-from segmentation.domain.state import Kept, Profile
+from segmentation.domain.rules.evaluate import Answer, evaluate
+from segmentation.domain.rules.parse import Known
+from segmentation.domain.rules.parse_segment import parse_segment
+from segmentation.domain.rules.rule import Segment
 from tests.books import book
 from tests.laws.every_decide import assert_cut_anywhere, assert_late_alarm, assert_replay
 from tests.laws.merging import Meetings, World, meetings, play

@@ -10,17 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.decision import AN_INSTANT
-from segmentation.domain.lifecycle import Fans, Rules
-from segmentation.domain.model import Model
 from segmentation.domain.models import lifecycle
+from segmentation.domain.models.lifecycle import Fans, Rules
+from segmentation.domain.models.model import Model
 from segmentation.domain.models.product_cycle import Cycles, product_cycle
 from segmentation.domain.models.rfm import SCORES, Named, Plan, groups_of, rfm
 from segmentation.domain.models.rfm_fixed import FixedBounds, rfm_fixed
+from segmentation.domain.models.rfm_scale import Bound, Purchaser, Scale, quintiles, score
 from segmentation.domain.models.stage import Stages, stage
 from segmentation.domain.models.value_grade import Grades, value_grade
-from segmentation.domain.person import Person
-from segmentation.domain.records import Record, Series, remember
-from segmentation.domain.rfm import Bound, Purchaser, Scale, quintiles, score
+from segmentation.domain.profile.person import Person
+from segmentation.domain.profile.records import Record, Series, remember
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)

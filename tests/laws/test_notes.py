@@ -23,8 +23,8 @@ from common.contracts.notifier import MessageOpened, MessageSent
 from common.contracts.segmentation import LifecycleChanged, SegmentEntered, SegmentRecheck
 from common.decision import Aggregate, Stored
 from common.money import Money
-from segmentation.domain.notes import MAX_WAITING, NEWS
-from segmentation.domain.state import Profile
+from segmentation.domain.profile.notes import MAX_WAITING, NEWS
+from segmentation.domain.profile.state import Profile
 from tests.laws.merging import A, B, Meetings, World, meetings, play
 from tests.laws.streams import CURRENCY, GAPS, SHOP, START, event, latest, streams
 from tests.laws.test_memberships import BOOK, DECIDE, SERVICE, TOLD, assert_where_it_belongs, from_nothing, inside, told

@@ -8,14 +8,14 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segmentation.domain.compiled import compiled
-from segmentation.domain.evaluate import Answer, evaluate
-from segmentation.domain.parse import Known, parse
-from segmentation.domain.person import Person
-from segmentation.domain.records import MAX_RECORDS, Record, Series, remember
-from segmentation.domain.rule import Rule
-from segmentation.domain.segments import BY_ID as CELLS
-from segmentation.domain.why import Why, why
+from segmentation.domain.profile.person import Person
+from segmentation.domain.profile.records import MAX_RECORDS, Record, Series, remember
+from segmentation.domain.rules.compiled import compiled
+from segmentation.domain.rules.evaluate import Answer, evaluate
+from segmentation.domain.rules.grid import BY_ID as CELLS
+from segmentation.domain.rules.parse import Known, parse
+from segmentation.domain.rules.rule import Rule
+from segmentation.domain.rules.why import Why, why
 
 NOON = datetime(2026, 3, 28, 12, tzinfo=UTC)  # the day before summer time begins in Berlin
 ZONE = ZoneInfo("Europe/Berlin")

@@ -25,8 +25,8 @@ from common.money import Money
 from segmentation.app import service
 from segmentation.domain.decide import decider
 from segmentation.domain.models.lifecycle import Rules
-from segmentation.domain.orders import MAX_ORDERS
-from segmentation.domain.state import Profile, Purchases
+from segmentation.domain.profile.orders import MAX_ORDERS
+from segmentation.domain.profile.state import Profile, Purchases
 from tests.books import book
 from tests.laws.every_decide import (
     assert_bounded,

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.decision import AN_INSTANT
-from segmentation.domain.catalogue import FIELDS, SERIES
-from segmentation.domain.model import Model
-from segmentation.domain.person import Person
-from segmentation.domain.records import Record, Series, remember
+from segmentation.domain.models.model import Model
+from segmentation.domain.profile.catalogue import FIELDS, SERIES
+from segmentation.domain.profile.person import Person
+from segmentation.domain.profile.records import Record, Series, remember
 from tests.books import models_of_shoppers
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

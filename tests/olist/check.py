@@ -38,7 +38,7 @@ from regulars.history.sending import send
 from regulars.history.virtual_time import Simulation
 from regulars.kafka_broker import KafkaCluster
 from regulars.services import NAMES
-from segmentation.domain.state import Profile
+from segmentation.domain.profile.state import Profile
 from tests.five_processes import five_processes
 
 AT = datetime.fromisoformat("2018-09-01T00:00:00-03:00")

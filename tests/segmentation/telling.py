@@ -9,7 +9,7 @@ from common.contracts.topics import INGEST_EVENTS
 from common.db import outbox, states
 from common.ids import partition_of
 from common.service import Service
-from segmentation.domain.state import Profile
+from segmentation.domain.profile.state import Profile
 
 
 async def tell(service: Service[Profile], pool: asyncpg.Pool, *events: Event[Data]) -> None:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from common.contracts.ingest import OrderPaid
 from common.money import Money
-from segmentation.domain.rule import Events, Measure, Question, Segment
+from segmentation.domain.rules.rule import Events, Measure, Question, Segment
 from segmentation.own.answers import backfill_out
 from segmentation.rulebooks import backfill, jobs
 from tests.contract.waiting import until

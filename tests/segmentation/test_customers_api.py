@@ -20,8 +20,8 @@ from common.web.auth import KeyRing
 from segmentation.api import router
 from segmentation.app import service
 from segmentation.domain.models.lifecycle import Rules
-from segmentation.domain.records import MAX_RECORDS
-from segmentation.domain.rule import Segment
+from segmentation.domain.profile.records import MAX_RECORDS
+from segmentation.domain.rules.rule import Segment
 from segmentation.models import queries as model_queries
 from segmentation.presets.segment_files import parse_segments
 from tests.books import book

@@ -8,7 +8,7 @@ import pytest
 
 from common.contracts.ingest import CustomerErased, Visit
 from common.db.engine import Connection
-from segmentation.domain.model import Model
+from segmentation.domain.models.model import Model
 from segmentation.domain.rulebook import Rulebook
 from segmentation.lists import store as lists
 from segmentation.own.editing import Conflict, Unknown, Wording

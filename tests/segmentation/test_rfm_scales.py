@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
-from segmentation.domain.rfm import Purchaser, quintiles
+from segmentation.domain.models.rfm_scale import Purchaser, quintiles
 from segmentation.models.rfm_scales import Kept, Published, add, keep, newest, spread
 
 SHOP = "demo"

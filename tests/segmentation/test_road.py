@@ -21,8 +21,8 @@ from common.pipeline import Road
 from common.settings import Settings
 from segmentation.app import service
 from segmentation.domain.models.lifecycle import Rules
-from segmentation.domain.segments import segment_id
-from segmentation.domain.state import Profile
+from segmentation.domain.profile.state import Profile
+from segmentation.domain.rules.grid import segment_id
 from tests.books import book
 from tests.contract.memory_bus import MemoryBus
 from tests.laws.streams import CURRENCY, SHOP, START, event

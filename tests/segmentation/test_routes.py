@@ -28,7 +28,7 @@ from common.web.app import create_app
 from common.web.auth import KeyRing, create_key
 from segmentation import presets
 from segmentation.app import open_service, service
-from segmentation.domain.rfm import Bound, Scale
+from segmentation.domain.models.rfm_scale import Bound, Scale
 from segmentation.models import rfm_scales
 from tests.laws.streams import event
 from tests.segmentation.telling import tell

@@ -17,9 +17,9 @@ from common.settings import Settings
 from common.shops import Shop
 from common.web.app import create_app
 from common.web.auth import KeyRing
-from segmentation.domain.rule import Group, Segment
 from segmentation.domain.rulebook import Rulebook
-from segmentation.domain.segments import BY_ID
+from segmentation.domain.rules.grid import BY_ID
+from segmentation.domain.rules.rule import Group, Segment
 from segmentation.segments import counting, exports
 from segmentation.segments.api import router
 from segmentation.segments.counting import MOST_SHOWN, OTHERS, Counting

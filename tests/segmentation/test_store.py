@@ -9,7 +9,7 @@ from common.contracts.envelope import Data, Event
 from common.contracts.segmentation import LifecycleChanged, SegmentEntered, SegmentLeft
 from common.decision import Stored
 from common.service import Saved
-from segmentation.domain.state import Profile
+from segmentation.domain.profile.state import Profile
 from segmentation.store import project
 from tests.laws.streams import SHOP, START, event
 

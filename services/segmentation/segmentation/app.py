@@ -16,9 +16,9 @@ from segmentation import presets
 from segmentation.api import router
 from segmentation.deciding_time import measured
 from segmentation.domain.decide import decider
-from segmentation.domain.notes import NEWS
+from segmentation.domain.profile.notes import NEWS
+from segmentation.domain.profile.state import Profile
 from segmentation.domain.rulebook import Rulebook
-from segmentation.domain.state import Profile
 from segmentation.lists import api as lists_api
 from segmentation.models.rfm_publication import Publication, scaled
 from segmentation.own import api as own_api

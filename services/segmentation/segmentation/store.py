@@ -9,8 +9,8 @@ import msgspec
 from common.contracts.segmentation import LifecycleChanged, SegmentEntered, SegmentLeft
 from common.db.engine import Connection
 from common.service import Saved
-from segmentation.domain.segments import segment_id
-from segmentation.domain.state import Profile
+from segmentation.domain.profile.state import Profile
+from segmentation.domain.rules.grid import segment_id
 from segmentation.models import rfm_scales
 
 # Before those that were entered are written: of the cells of the grid one is left as another is entered. Primary key.

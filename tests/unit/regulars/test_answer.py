@@ -9,7 +9,7 @@ import pytest
 
 from loyalty.domain.account import Account
 from regulars.answer import Answer, Customer, by_month, customer_of, summary, write_customers, write_json
-from segmentation.domain.state import Profile, Purchases
+from segmentation.domain.profile.state import Profile, Purchases
 
 SAO_PAULO = timezone(timedelta(hours=-3))
 AT = datetime(2018, 9, 1, tzinfo=SAO_PAULO)

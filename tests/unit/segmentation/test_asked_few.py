@@ -9,11 +9,11 @@ from common.contracts.envelope import Data
 from common.contracts.ingest import Item, OrderCompleted, OrderPaid, OrderPlaced, OrderUpdated
 from common.decision import Occasion
 from common.money import Money
-from segmentation.domain.evolve import Touched, evolve
-from segmentation.domain.lifecycle import Rules
-from segmentation.domain.orders import MADE_OF, MAX_ORDERS
-from segmentation.domain.rule import Fact, Group, Question, Rule, Segment
-from segmentation.domain.state import Profile
+from segmentation.domain.models.lifecycle import Rules
+from segmentation.domain.profile.evolve import Touched, evolve
+from segmentation.domain.profile.orders import MADE_OF, MAX_ORDERS
+from segmentation.domain.profile.state import Profile
+from segmentation.domain.rules.rule import Fact, Group, Question, Rule, Segment
 from tests.books import book
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)

@@ -22,7 +22,7 @@ from common.decision import Decision, Occasion, Timer
 from common.money import Money
 from segmentation.domain.decide import decider
 from segmentation.domain.models.lifecycle import Rules
-from segmentation.domain.state import Carts, KnownOrder, Profile, Purchases, Reviews, Visits
+from segmentation.domain.profile.state import Carts, KnownOrder, Profile, Purchases, Reviews, Visits
 from tests.books import book
 
 RULES = Rules(

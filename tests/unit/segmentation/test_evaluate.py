@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 import pytest
 import yaml
 
-from segmentation.domain.evaluate import Answer, evaluate, lot
-from segmentation.domain.parse import Known, parse
-from segmentation.domain.person import Person
-from segmentation.domain.records import Record, Series, Sums
-from segmentation.domain.windows import period_after, period_of
+from segmentation.domain.profile.person import Person
+from segmentation.domain.profile.records import Record, Series, Sums
+from segmentation.domain.rules.evaluate import Answer, evaluate, lot
+from segmentation.domain.rules.parse import Known, parse
+from segmentation.domain.rules.windows import period_after, period_of
 
 NOON = datetime(2026, 5, 20, 12, tzinfo=UTC)  # a Wednesday
 SHANGHAI = ZoneInfo("Asia/Shanghai")

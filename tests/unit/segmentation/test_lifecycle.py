@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from segmentation.domain.lifecycle import Rules, classify, days_passed, next_change_at
-from segmentation.domain.state import Purchases
+from segmentation.domain.models.lifecycle import Rules, classify, days_passed, next_change_at
+from segmentation.domain.profile.state import Purchases
 
 RULES = Rules(
     currency="BRL",

@@ -9,18 +9,18 @@ import pytest
 from msgspec.structs import replace
 
 from common.decision import AN_INSTANT
-from segmentation.domain.daily import last_due
-from segmentation.domain.lifecycle import Fans, Rules
 from segmentation.domain.models import lifecycle
 from segmentation.domain.models.bought import bought
+from segmentation.domain.models.days import last_due
+from segmentation.domain.models.lifecycle import Fans, Rules
 from segmentation.domain.models.product_cycle import Cycles, product_cycle
 from segmentation.domain.models.rfm import Plan, rfm
 from segmentation.domain.models.rfm_fixed import FixedBounds, rfm_fixed
+from segmentation.domain.models.rfm_scale import Bound, Scale
 from segmentation.domain.models.stage import Stages, stage
 from segmentation.domain.models.value_grade import Grades, value_grade
-from segmentation.domain.person import Person
-from segmentation.domain.records import Record, Series, Sums
-from segmentation.domain.rfm import Bound, Scale
+from segmentation.domain.profile.person import Person
+from segmentation.domain.profile.records import Record, Series, Sums
 
 DAY = timedelta(days=1)
 AT = datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -3,10 +3,18 @@
 from datetime import UTC, datetime, timedelta
 
 from common.contracts.ingest import Item
-from segmentation.domain import orders
-from segmentation.domain.orders import LONG_AGO, MAX_ORDERS, MAX_REFUNDS, brought_up, order_of, series_of, with_order
-from segmentation.domain.records import Sums
-from segmentation.domain.state import KnownOrder, Profile, Purchases, Refund
+from segmentation.domain.profile import orders
+from segmentation.domain.profile.orders import (
+    LONG_AGO,
+    MAX_ORDERS,
+    MAX_REFUNDS,
+    brought_up,
+    order_of,
+    series_of,
+    with_order,
+)
+from segmentation.domain.profile.records import Sums
+from segmentation.domain.profile.state import KnownOrder, Profile, Purchases, Refund
 
 MAY_1, MAY_2, MAY_3 = (datetime(2026, 5, day, tzinfo=UTC) for day in (1, 2, 3))
 TEA = (Item("pot", 2, category="tea"), Item("cup", 6, category="tea"), Item("pot"))

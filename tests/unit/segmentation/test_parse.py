@@ -9,13 +9,13 @@ import yaml
 
 from common.contracts.envelope import Rejection
 from common.predicate import Comparison
-from segmentation.domain.catalogue import ATTRIBUTE, FIELDS, SERIES, VALUES
-from segmentation.domain.cost import MAX_COST, cost, reads
-from segmentation.domain.parse import MAX_DEPTH, MAX_PARTS, Known, parse
-from segmentation.domain.parse_segment import LOCALES, parse_segment
-from segmentation.domain.precedence import in_order
-from segmentation.domain.rule import Events, Fact, Group, InList, InSegment, Measure, Question, Segment, ThenNot
-from segmentation.domain.windows import Between, Calendar, Last
+from segmentation.domain.profile.catalogue import ATTRIBUTE, FIELDS, SERIES, VALUES
+from segmentation.domain.rules.cost import MAX_COST, cost, reads
+from segmentation.domain.rules.parse import MAX_DEPTH, MAX_PARTS, Known, parse
+from segmentation.domain.rules.parse_segment import LOCALES, parse_segment
+from segmentation.domain.rules.precedence import in_order
+from segmentation.domain.rules.rule import Events, Fact, Group, InList, InSegment, Measure, Question, Segment, ThenNot
+from segmentation.domain.rules.windows import Between, Calendar, Last
 
 KNOWN = Known(frozenset({"vip"}), frozenset({"staff"}), ZoneInfo("Asia/Shanghai"), ("champions", "lost"))
 

@@ -8,9 +8,8 @@ import pytest
 from common.contracts.envelope import Rejection
 from common.presets import BadPresets
 from common.shops import Shop
-from segmentation.domain.lifecycle import Fans
 from segmentation.domain.models.every import Settings
-from segmentation.domain.models.lifecycle import Rules
+from segmentation.domain.models.lifecycle import Fans, Rules
 from segmentation.domain.rulebook import Rulebook
 from segmentation.presets import load, parse, rulebook
 

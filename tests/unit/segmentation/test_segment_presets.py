@@ -4,9 +4,9 @@ from zoneinfo import ZoneInfo
 
 from common.contracts.envelope import Rejection
 from common.shops import Shop
-from segmentation.domain.cost import cost
-from segmentation.domain.rule import Question, Segment
-from segmentation.domain.segments import BY_ID as CELLS
+from segmentation.domain.rules.cost import cost
+from segmentation.domain.rules.grid import BY_ID as CELLS
+from segmentation.domain.rules.rule import Question, Segment
 from segmentation.presets.segment_files import parse_segments, segments
 
 SHOP = Shop("demo", "Asia/Shanghai", "CNY", "zh-CN")

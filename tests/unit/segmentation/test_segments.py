@@ -1,6 +1,6 @@
 """The grid's segments: ids and names."""
 
-from segmentation.domain.segments import BY_ID, SEGMENTS, segment_id
+from segmentation.domain.rules.grid import BY_ID, SEGMENTS, segment_id
 
 
 def test_every_cell_is_a_segment() -> None:

@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from segmentation.domain.model import Model, Modelled
 from segmentation.domain.models.churn import warns
 from segmentation.domain.models.frequency import WHOLE, curve_of, left
-from segmentation.domain.person import Person
-from segmentation.domain.records import Record, Series, remember
+from segmentation.domain.models.model import Model, Modelled
+from segmentation.domain.profile.person import Person
+from segmentation.domain.profile.records import Record, Series, remember
 from tests.books import models_of_shoppers
 
 MAY_1 = datetime(2026, 5, 1, tzinfo=UTC)

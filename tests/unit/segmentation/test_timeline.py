@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segmentation.customers.timeline import Entry, Position, events, merged
-from segmentation.domain.records import Record, Series
+from segmentation.domain.profile.records import Record, Series
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 

@@ -6,13 +6,13 @@ from zoneinfo import ZoneInfo
 import pytest
 import yaml
 
-from segmentation.domain.evaluate import evaluate
-from segmentation.domain.parse import Known, parse
-from segmentation.domain.person import Person
-from segmentation.domain.records import Record, Series
-from segmentation.domain.rule import Rule
-from segmentation.domain.why import Behind, why
-from segmentation.domain.words import words
+from segmentation.domain.profile.person import Person
+from segmentation.domain.profile.records import Record, Series
+from segmentation.domain.rules.evaluate import evaluate
+from segmentation.domain.rules.parse import Known, parse
+from segmentation.domain.rules.rule import Rule
+from segmentation.domain.rules.why import Behind, why
+from segmentation.domain.rules.words import words
 
 NOON = datetime(2026, 5, 20, 12, tzinfo=UTC)
 SHANGHAI = ZoneInfo("Asia/Shanghai")

@@ -23,8 +23,8 @@ from segmentation.customers import queries
 from segmentation.customers.queries import Known, Membership
 from segmentation.domain.now import Now
 from segmentation.domain.rulebook import Rulebook
-from segmentation.domain.segments import BY_ID as CELLS
-from segmentation.domain.why import why
+from segmentation.domain.rules.grid import BY_ID as CELLS
+from segmentation.domain.rules.why import why
 from segmentation.segments.wording import name_of, unknown_segment
 
 WHEN = "2026-05-04T12:00:00Z"

@@ -10,7 +10,7 @@ from common.db.engine import Connection
 from common.db.states import canonical
 from common.decision import Stored
 from common.web.problems import Problem
-from segmentation.domain.state import Profile
+from segmentation.domain.profile.state import Profile
 
 # By the primary key. Memberships are written in the transaction of the state.
 MEMBERSHIPS = "SELECT segment, since, reason FROM memberships WHERE shop_id = $1 AND customer_id = $2 ORDER BY segment"

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from segmentation.domain.records import Record, Series
+from segmentation.domain.profile.records import Record, Series
 
 EventPlace = tuple[datetime, str, str]  # when, kind, name
 FactPlace = tuple[int, int]  # xid and id of the outbox

@@ -24,7 +24,7 @@ from common.web.paging import (
 from segmentation.customers import queries, timeline
 from segmentation.customers.told import facts
 from segmentation.domain.now import seen
-from segmentation.domain.records import Series
+from segmentation.domain.profile.records import Series
 from segmentation.domain.rulebook import Rulebook
 
 

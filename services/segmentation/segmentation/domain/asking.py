@@ -11,14 +11,15 @@ from typing import Any
 
 from common.contracts.envelope import Data
 from common.contracts.segmentation import SegmentEntered, SegmentLeft
-from segmentation.domain.evaluate import Answer
-from segmentation.domain.model import Model
-from segmentation.domain.person import Person, person_of
-from segmentation.domain.rule import OF_SEGMENT, Segment
+from segmentation.domain.models.model import Model
+from segmentation.domain.profile.catalogue import OF_SEGMENT
+from segmentation.domain.profile.person import Person, person_of
+from segmentation.domain.profile.state import Kept, Place, Profile, Value
 from segmentation.domain.rulebook import Rulebook
-from segmentation.domain.segments import BY_ID as CELLS
-from segmentation.domain.segments import segment_id
-from segmentation.domain.state import Kept, Place, Profile, Value
+from segmentation.domain.rules.evaluate import Answer
+from segmentation.domain.rules.grid import BY_ID as CELLS
+from segmentation.domain.rules.grid import segment_id
+from segmentation.domain.rules.rule import Segment
 
 NEW_RULES = "new rules"
 EDITED = "edited"

@@ -12,13 +12,13 @@ from common.contracts.segmentation import Lifecycle, ListChanged, SegmentLeft, S
 from common.contracts.work import StateMoved
 from common.decision import Decide, Decision, Occasion, Timer
 from segmentation.domain.asking import ACTIVITY, LIFECYCLE, NEW_RULES, Asking, of_nobody
-from segmentation.domain.evolve import Touched, evolve, phrase
-from segmentation.domain.merge import everything_of, join, part, still_known, without_person
-from segmentation.domain.notes import HEARD, heard, is_news, reason, told
-from segmentation.domain.notes import timer as timer_of_notes
-from segmentation.domain.orders import brought_up
+from segmentation.domain.profile.evolve import Touched, evolve, phrase
+from segmentation.domain.profile.merge import everything_of, join, part, still_known, without_person
+from segmentation.domain.profile.notes import HEARD, heard, is_news, reason, told
+from segmentation.domain.profile.notes import timer as timer_of_notes
+from segmentation.domain.profile.orders import brought_up
+from segmentation.domain.profile.state import Profile
 from segmentation.domain.rulebook import Rulebook
-from segmentation.domain.state import Profile
 from segmentation.domain.telling import modelled, moved
 
 CHANGE = "change"  # the timer's kind: something that was said may change by itself

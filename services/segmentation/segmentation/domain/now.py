@@ -9,13 +9,13 @@ from datetime import datetime
 
 from common.decision import Occasion, Timer
 from segmentation.domain.decide import CHANGE, decider
-from segmentation.domain.evaluate import Answer, evaluate
-from segmentation.domain.person import Person, person_of
-from segmentation.domain.rule import Fact, Group, Question, Rule
+from segmentation.domain.profile.person import Person, person_of
+from segmentation.domain.profile.state import Profile
 from segmentation.domain.rulebook import Rulebook
-from segmentation.domain.segments import BY_ID as CELLS
-from segmentation.domain.segments import Segment as Cell
-from segmentation.domain.state import Profile
+from segmentation.domain.rules.evaluate import Answer, evaluate
+from segmentation.domain.rules.grid import BY_ID as CELLS
+from segmentation.domain.rules.grid import Segment as Cell
+from segmentation.domain.rules.rule import Fact, Group, Question, Rule
 
 
 class Now(Mapping[str, Answer]):

@@ -7,10 +7,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from segmentation.domain.compiled import Ask, compiled
-from segmentation.domain.lapse import lapse
-from segmentation.domain.model import Model
-from segmentation.domain.rule import OF_SEGMENT, Bucket, Fact, Group, Question, Rule, Segment
+from segmentation.domain.models.model import Model
+from segmentation.domain.profile.catalogue import OF_SEGMENT
+from segmentation.domain.rules.compiled import Ask, compiled
+from segmentation.domain.rules.lapse import lapse
+from segmentation.domain.rules.rule import Bucket, Fact, Group, Question, Rule, Segment
 
 Gate = tuple[str, tuple[Any, ...]]  # a fact and values of it
 

@@ -7,7 +7,7 @@ from common.contracts.segmentation import ChurnWarned, LifecycleChanged, RfmChan
 from segmentation.domain.asking import ACTIVITY, LIFECYCLE, Asking
 from segmentation.domain.models.churn import FIELDS as OF_CHURN
 from segmentation.domain.models.churn import warns
-from segmentation.domain.state import Kept, Profile, Value
+from segmentation.domain.profile.state import Kept, Profile, Value
 
 RFM = ("rfm.r", "rfm.f", "rfm.m", "rfm.group")
 CHURN_REASONS, CHURN_SCORE = "churn.reasons", "churn.score"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from common.db.engine import Connection
-from segmentation.domain.state import Kept
+from segmentation.domain.profile.state import Kept
 
 SAMPLED = 2_000  # customers; of as few as these all are looked at
 MOST_READ = 20_000  # rows of all shops, where one small shop stands among large ones

@@ -8,8 +8,8 @@ import structlog
 from common.beside import repeat
 from common.clock import Clock
 from common.db.engine import Connection
-from segmentation.domain.daily import last_due
-from segmentation.domain.model import Model
+from segmentation.domain.models.days import last_due
+from segmentation.domain.models.model import Model
 from segmentation.domain.models.rfm import RfmModel, rfm
 from segmentation.domain.rulebook import Rulebook
 from segmentation.models import rfm_scales

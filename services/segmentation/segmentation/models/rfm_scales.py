@@ -8,7 +8,7 @@ from fractions import Fraction
 from msgspec import Struct
 
 from common.db.engine import Connection
-from segmentation.domain.rfm import FIFTHS, Bound, Scale, between
+from segmentation.domain.models.rfm_scale import FIFTHS, Bound, Scale, between
 
 # In the transaction of the decision. Whoever bought nothing more costs a look at the primary key and no write; who has
 # no purchase left is no buyer.

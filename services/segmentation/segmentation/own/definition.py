@@ -6,12 +6,13 @@ from msgspec.structs import replace
 
 from common.contracts.envelope import Rejection
 from segmentation.domain.models.rfm import RfmModel
-from segmentation.domain.parse import Known
-from segmentation.domain.parse_segment import SEGMENT_ID, parse_segment
-from segmentation.domain.precedence import in_order
-from segmentation.domain.rule import OF_LIST, OF_SEGMENT, Segment
+from segmentation.domain.profile.catalogue import OF_LIST, OF_SEGMENT
 from segmentation.domain.rulebook import Rulebook
-from segmentation.domain.segments import BY_ID as CELLS
+from segmentation.domain.rules.grid import BY_ID as CELLS
+from segmentation.domain.rules.parse import Known
+from segmentation.domain.rules.parse_segment import SEGMENT_ID, parse_segment
+from segmentation.domain.rules.precedence import in_order
+from segmentation.domain.rules.rule import Segment
 from segmentation.own.store import Version
 
 RESERVED = ("preview", "overlap")  # words of addresses

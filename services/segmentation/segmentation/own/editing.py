@@ -16,8 +16,9 @@ from common.contracts.envelope import Rejection
 from common.db.engine import Connection
 from common.web import audit
 from common.web.auth import Caller
-from segmentation.domain.rule import OF_LIST, Segment
+from segmentation.domain.profile.catalogue import OF_LIST
 from segmentation.domain.rulebook import Rulebook
+from segmentation.domain.rules.rule import Segment
 from segmentation.lists import store as lists
 from segmentation.own import store
 from segmentation.own.definition import Faulty, compose, fault_of_name, readers_of

@@ -16,15 +16,15 @@ from msgspec import Struct
 
 from common.db.engine import Connection
 from common.decision import Stored
-from segmentation.domain.evaluate import Answer, evaluate
 from segmentation.domain.now import seen
-from segmentation.domain.person import Person, person_of
-from segmentation.domain.rule import Segment
+from segmentation.domain.profile.person import Person, person_of
+from segmentation.domain.profile.state import Profile
 from segmentation.domain.rulebook import Rulebook
-from segmentation.domain.segments import BY_ID as CELLS
-from segmentation.domain.segments import segment_id
-from segmentation.domain.state import Profile
-from segmentation.domain.why import Why, why
+from segmentation.domain.rules.evaluate import Answer, evaluate
+from segmentation.domain.rules.grid import BY_ID as CELLS
+from segmentation.domain.rules.grid import segment_id
+from segmentation.domain.rules.rule import Segment
+from segmentation.domain.rules.why import Why, why
 
 BUDGET_S = 1.4  # for asking; with the ids and the answer a preview stays below two seconds
 AT_ONCE = 25  # asked between two turns of the event loop: a millisecond or a few

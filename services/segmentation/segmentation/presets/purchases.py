@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from segmentation.domain.lifecycle import Fans, Rules
 from segmentation.domain.models.every import Settings
+from segmentation.domain.models.lifecycle import Fans, Rules
 from segmentation.domain.models.product_cycle import Cycles
 from segmentation.domain.models.rfm import SCORES, Named, Plan, groups_of
 from segmentation.domain.models.rfm_fixed import FixedBounds

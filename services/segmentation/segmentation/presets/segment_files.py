@@ -12,10 +12,10 @@ import yaml
 from common.contracts.envelope import Rejection
 from common.presets import SUFFIX, BadPresets
 from common.shops import Shop
-from segmentation.domain.parse import Known
-from segmentation.domain.parse_segment import LOCALES, SEGMENT_ID, parse_segment
-from segmentation.domain.precedence import in_order
-from segmentation.domain.rule import Segment
+from segmentation.domain.rules.parse import Known
+from segmentation.domain.rules.parse_segment import LOCALES, SEGMENT_ID, parse_segment
+from segmentation.domain.rules.precedence import in_order
+from segmentation.domain.rules.rule import Segment
 
 FOLDER = "presets/segments"
 DEFAULT = "default"

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from segmentation.domain.models.churn import BEFORE_MIN
 from segmentation.domain.models.shoppers import Shoppers
-from segmentation.domain.records import MAX_RECORDS
+from segmentation.domain.profile.records import MAX_RECORDS
 from segmentation.presets.sections import (
     MAX_CATEGORIES,
     MAX_MINOR,

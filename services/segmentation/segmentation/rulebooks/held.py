@@ -12,7 +12,7 @@ import structlog
 
 from common.beside import repeat
 from common.db.engine import Connection
-from segmentation.domain.model import Model
+from segmentation.domain.models.model import Model
 from segmentation.domain.rulebook import Rulebook
 from segmentation.lists.store import revisions_of_lists
 from segmentation.own import store

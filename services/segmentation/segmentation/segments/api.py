@@ -19,7 +19,7 @@ from common.web.auth import Reader, shop_of
 from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Moment, Page, PlainId, Text, decode_cursor
 from common.web.problems import Problem
 from segmentation.domain.rulebook import Rulebook
-from segmentation.domain.segments import BY_ID
+from segmentation.domain.rules.grid import BY_ID
 from segmentation.segments import queries as segment_queries
 from segmentation.segments.exports import MEDIA_TYPES, Format, lines
 from segmentation.segments.overlaps import FEWEST_SEGMENTS, MOST_SEGMENTS, OverlapOut, shared

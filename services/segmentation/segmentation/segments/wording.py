@@ -4,7 +4,7 @@ from typing import Literal
 
 from common.web.problems import Problem
 from segmentation.domain.rulebook import Rulebook
-from segmentation.domain.segments import BY_ID, DEFAULT_LOCALE
+from segmentation.domain.rules.grid import BY_ID, DEFAULT_LOCALE
 
 Kind = Literal["grid", "preset", "own"]
 

@@ -17,13 +17,13 @@ from common.decision import AN_INSTANT, Aggregate
 from common.shops import Shop
 from regulars.files.as_events import events_of
 from segmentation.app import service
-from segmentation.domain.model import Model
 from segmentation.domain.models.bought import purchases_of
+from segmentation.domain.models.model import Model
 from segmentation.domain.models.rfm import RfmModel, purchaser, rfm
-from segmentation.domain.person import Person, person_of
-from segmentation.domain.rfm import Purchaser, Scale
+from segmentation.domain.models.rfm_scale import Purchaser, Scale
+from segmentation.domain.profile.person import Person, person_of
+from segmentation.domain.profile.state import Profile
 from segmentation.domain.rulebook import Rulebook
-from segmentation.domain.state import Profile
 from segmentation.presets import rulebook
 
 WHOLE = "REGULARS_WHOLE_FILES"  # set: every customer and every line of the files, instead of some

@@ -10,7 +10,7 @@ import pytest
 
 from common.contracts.envelope import Data, Event
 from common.decision import AN_INSTANT
-from segmentation.domain.rfm import quintiles
+from segmentation.domain.models.rfm_scale import quintiles
 from tests.segmentation.recomputed.purchases.lived import Lives, book, by_customer, by_scale, purchasers, some, told
 from tests.segmentation.recomputed.purchases.recompute import Edges, Shop, naive
 from tests.segmentation.recomputed.purchases.shops import KINDS, Kind

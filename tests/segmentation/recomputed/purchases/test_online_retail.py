@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from segmentation.domain.models.rfm import RfmModel
-from segmentation.domain.rfm import Purchaser, quintiles
+from segmentation.domain.models.rfm_scale import Purchaser, quintiles
 from tests.data_sets import file_of
 from tests.segmentation.recomputed.purchases.lived import Lives, book, by_customer, by_scale, purchasers
 from tests.segmentation.recomputed.purchases.shops import online_retail

@@ -6,11 +6,11 @@ from random import Random
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from segmentation.domain.evaluate import Answer, evaluate
-from segmentation.domain.parse import Known, parse
-from segmentation.domain.person import Person
-from segmentation.domain.records import Record, Series, remember
-from segmentation.domain.rule import Rule
+from segmentation.domain.profile.person import Person
+from segmentation.domain.profile.records import Record, Series, remember
+from segmentation.domain.rules.evaluate import Answer, evaluate
+from segmentation.domain.rules.parse import Known, parse
+from segmentation.domain.rules.rule import Rule
 from tests.segmentation.recomputed.rules.oracle import Oracle, Probe
 from tests.segmentation.recomputed.rules.shapes import Change, Shop, Speaker, Tree
 

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from common.contracts.segmentation import SegmentEntered, SegmentLeft
 from segmentation.app import service
 from segmentation.domain.models.lifecycle import Rules
-from segmentation.domain.parse import Known
-from segmentation.domain.parse_segment import parse_segment
-from segmentation.domain.rule import Segment
-from segmentation.domain.state import Profile
+from segmentation.domain.profile.state import Profile
+from segmentation.domain.rules.parse import Known
+from segmentation.domain.rules.parse_segment import parse_segment
+from segmentation.domain.rules.rule import Segment
 from tests.books import book
 from tests.laws.merging import World
 from tests.laws.streams import SHOP, event

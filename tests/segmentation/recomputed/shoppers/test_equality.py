@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segmentation.domain.person import Person
-from segmentation.domain.records import Record, Series, remember
+from segmentation.domain.profile.person import Person
+from segmentation.domain.profile.records import Record, Series, remember
 from tests.books import figures_of_shoppers, models_of_shoppers
 from tests.segmentation.recomputed.shoppers.histories import DAY_US, read
 from tests.segmentation.recomputed.shoppers.recompute import Facts, recompute

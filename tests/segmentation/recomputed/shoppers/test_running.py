@@ -14,7 +14,7 @@ from common.decision import AN_INSTANT, Aggregate
 from common.money import Money
 from segmentation.domain.decide import decider
 from segmentation.domain.models.lifecycle import Rules
-from segmentation.domain.state import Profile
+from segmentation.domain.profile.state import Profile
 from tests.books import book, figures_of_shoppers, models_of_shoppers
 from tests.laws.streams import event
 from tests.segmentation.recomputed.shoppers.histories import read

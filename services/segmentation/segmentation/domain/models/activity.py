@@ -7,11 +7,12 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from segmentation.domain.model import Model, Modelled
-from segmentation.domain.models.newest import DAY, ever
-from segmentation.domain.orders import PURCHASE
-from segmentation.domain.person import Person
-from segmentation.domain.records import NOTHING
+from segmentation.domain.models.days import DAY
+from segmentation.domain.models.model import Model, Modelled
+from segmentation.domain.models.newest import ever
+from segmentation.domain.profile.orders import PURCHASE
+from segmentation.domain.profile.person import Person
+from segmentation.domain.profile.records import NOTHING
 
 VISITS = ("visit",)
 PURCHASES = (PURCHASE,)

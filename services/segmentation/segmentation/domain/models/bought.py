@@ -1,9 +1,9 @@
 """What the models of purchases are made of: all purchases of a customer in four figures."""
 
-from segmentation.domain.orders import PURCHASE
-from segmentation.domain.person import Person
-from segmentation.domain.records import NOTHING, Series
-from segmentation.domain.state import Purchases
+from segmentation.domain.profile.orders import PURCHASE
+from segmentation.domain.profile.person import Person
+from segmentation.domain.profile.records import NOTHING, Series
+from segmentation.domain.profile.state import Purchases
 
 AMOUNT = "amount"  # of one, in minor units
 

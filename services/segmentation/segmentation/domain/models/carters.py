@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from segmentation.domain.model import Model, Modelled
-from segmentation.domain.models.newest import DAY, newest
-from segmentation.domain.person import Person
-from segmentation.domain.records import Record
+from segmentation.domain.models.days import DAY
+from segmentation.domain.models.model import Model, Modelled
+from segmentation.domain.models.newest import newest
+from segmentation.domain.profile.person import Person
+from segmentation.domain.profile.records import Record
 
 ADDED = "cart.item_added"
 COUNTED = 100  # of the newest adds in the window, by which the category is found; more tell nothing new

@@ -15,11 +15,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from segmentation.domain.model import Model, Modelled
-from segmentation.domain.models.newest import DAY
-from segmentation.domain.orders import PURCHASE
-from segmentation.domain.person import Person
-from segmentation.domain.records import NOTHING, Record
+from segmentation.domain.models.days import DAY
+from segmentation.domain.models.model import Model, Modelled
+from segmentation.domain.profile.orders import PURCHASE
+from segmentation.domain.profile.person import Person
+from segmentation.domain.profile.records import NOTHING, Record
 
 SENT = "message.sent"
 SILENCE, FREQUENCY, SPEND = "silence", "frequency", "spend"

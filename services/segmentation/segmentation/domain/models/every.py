@@ -2,8 +2,8 @@
 
 from msgspec import Struct
 
-from segmentation.domain.model import Model, made
 from segmentation.domain.models import lifecycle
+from segmentation.domain.models.model import Model, made
 from segmentation.domain.models.product_cycle import Cycles, product_cycle
 from segmentation.domain.models.rfm import Plan, rfm
 from segmentation.domain.models.rfm_fixed import FixedBounds, rfm_fixed

@@ -14,10 +14,10 @@ from operator import neg
 
 from msgspec import Struct
 
-from segmentation.domain.model import Model, Modelled
-from segmentation.domain.orders import PURCHASE
-from segmentation.domain.person import Person
-from segmentation.domain.records import NOTHING, Record
+from segmentation.domain.models.model import Model, Modelled
+from segmentation.domain.profile.orders import PURCHASE
+from segmentation.domain.profile.person import Person
+from segmentation.domain.profile.records import NOTHING, Record
 
 HOUR = timedelta(hours=1)
 HOURS_PER_DAY = 24

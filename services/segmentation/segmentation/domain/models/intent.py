@@ -5,11 +5,12 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from segmentation.domain.model import Model, Modelled
 from segmentation.domain.models.bought import bought
-from segmentation.domain.models.newest import DAY, ever, newest_of
-from segmentation.domain.orders import PURCHASE
-from segmentation.domain.person import Person
+from segmentation.domain.models.days import DAY
+from segmentation.domain.models.model import Model, Modelled
+from segmentation.domain.models.newest import ever, newest_of
+from segmentation.domain.profile.orders import PURCHASE
+from segmentation.domain.profile.person import Person
 
 KINDS = ("cart.item_added", "visit", "message.opened", "message.clicked")
 

@@ -9,10 +9,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from operator import attrgetter, itemgetter
 
-from segmentation.domain.person import Person
-from segmentation.domain.records import MAX_RECORDS, NOTHING, Record
-
-DAY = timedelta(days=1)
+from segmentation.domain.profile.person import Person
+from segmentation.domain.profile.records import MAX_RECORDS, NOTHING, Record
 
 _AT = attrgetter("at")
 

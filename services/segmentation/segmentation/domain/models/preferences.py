@@ -5,10 +5,11 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from segmentation.domain.model import Model, Modelled
-from segmentation.domain.models.newest import DAY, newest_of
-from segmentation.domain.orders import PURCHASE
-from segmentation.domain.person import Person
+from segmentation.domain.models.days import DAY
+from segmentation.domain.models.model import Model, Modelled
+from segmentation.domain.models.newest import newest_of
+from segmentation.domain.profile.orders import PURCHASE
+from segmentation.domain.profile.person import Person
 
 CARTED = "cart.item_added"
 FIELD = "preferences.categories"

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from segmentation.domain.model import Model, Modelled
 from segmentation.domain.models.bought import purchases_of
-from segmentation.domain.orders import PURCHASE
-from segmentation.domain.person import Person
+from segmentation.domain.models.model import Model, Modelled
+from segmentation.domain.profile.orders import PURCHASE
+from segmentation.domain.profile.person import Person
 
 NAME = "product_cycle"
 _UNKNOWN = ""  # the category of a purchase that names none

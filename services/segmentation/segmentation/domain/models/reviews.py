@@ -6,11 +6,12 @@ from typing import Any
 
 from msgspec import Struct
 
-from segmentation.domain.model import Model, Modelled
-from segmentation.domain.models.newest import DAY, ever, newest
-from segmentation.domain.orders import PURCHASE
-from segmentation.domain.person import Person
-from segmentation.domain.records import Record
+from segmentation.domain.models.days import DAY
+from segmentation.domain.models.model import Model, Modelled
+from segmentation.domain.models.newest import ever, newest
+from segmentation.domain.profile.orders import PURCHASE
+from segmentation.domain.profile.person import Person
+from segmentation.domain.profile.records import Record
 
 REVIEWED = "review.submitted"
 HUNDREDTHS = 100

@@ -5,11 +5,12 @@ from datetime import datetime, time
 
 from msgspec import Struct
 
-from segmentation.domain.model import Model, Modelled
 from segmentation.domain.models.bought import bought
-from segmentation.domain.orders import PURCHASE
-from segmentation.domain.person import Person
-from segmentation.domain.rfm import DAY, FIFTHS, Purchaser, Scale, score
+from segmentation.domain.models.days import DAY
+from segmentation.domain.models.model import Model, Modelled
+from segmentation.domain.models.rfm_scale import FIFTHS, Purchaser, Scale, score
+from segmentation.domain.profile.orders import PURCHASE
+from segmentation.domain.profile.person import Person
 
 NAME = "rfm"
 SCORES = range(1, FIFTHS + 1)

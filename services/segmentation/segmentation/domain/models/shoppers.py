@@ -2,12 +2,12 @@
 
 from msgspec import Struct
 
-from segmentation.domain.model import Model, made
 from segmentation.domain.models.activity import ActivityPreset, activity_score
 from segmentation.domain.models.carters import CarterPreset, carters
 from segmentation.domain.models.churn import ChurnPreset, churn
 from segmentation.domain.models.frequency import FrequencyPreset, weighted_frequency
 from segmentation.domain.models.intent import IntentPreset, intent
+from segmentation.domain.models.model import Model, made
 from segmentation.domain.models.preferences import PreferencePreset, preferences
 from segmentation.domain.models.reviews import ReviewPreset, reviews
 

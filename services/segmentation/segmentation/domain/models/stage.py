@@ -4,11 +4,11 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from segmentation.domain.model import Model, Modelled
 from segmentation.domain.models.bought import bought
-from segmentation.domain.orders import PURCHASE
-from segmentation.domain.person import Person
-from segmentation.domain.state import Purchases
+from segmentation.domain.models.model import Model, Modelled
+from segmentation.domain.profile.orders import PURCHASE
+from segmentation.domain.profile.person import Person
+from segmentation.domain.profile.state import Purchases
 
 NAME = "stage"
 

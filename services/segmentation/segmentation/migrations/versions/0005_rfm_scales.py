@@ -12,7 +12,8 @@ STATEMENTS = (
         shop_id text, customer_id text COLLATE "C", last_at timestamptz NOT NULL, orders bigint NOT NULL,
         amount_minor bigint NOT NULL, PRIMARY KEY (shop_id, customer_id)) WITH (fillfactor = 90)""",
     # A row per publication; due_at: when it was to be, by the shop's schedule. revision: of the rulebook, at which it
-    # came to be as it is. Bounds, four each: domain/rfm.py; orders_from: the customers that those of orders begin at.
+    # came to be as it is. Bounds, four each: domain/models/rfm_scale.py; orders_from: the customers that those of
+    # orders begin at.
     """CREATE TABLE rfm_scales (
         shop_id text, due_at timestamptz, published_at timestamptz NOT NULL, revision bigint NOT NULL,
         customers bigint NOT NULL, days numeric[] NOT NULL, orders bigint[] NOT NULL,

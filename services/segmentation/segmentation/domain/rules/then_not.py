@@ -12,11 +12,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from segmentation.domain.measures import found_in, next_unseen
-from segmentation.domain.person import Person
-from segmentation.domain.records import NOTHING, Record
-from segmentation.domain.rule import ThenNot
-from segmentation.domain.windows import begins, lost_at
+from segmentation.domain.profile.person import Person
+from segmentation.domain.profile.records import NOTHING, Record
+from segmentation.domain.rules.measures import found_in, next_unseen
+from segmentation.domain.rules.rule import ThenNot
+from segmentation.domain.rules.windows import begins, lost_at
 
 _AT = attrgetter("at")
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from common.contracts.segmentation import Activity, Lifecycle
-from segmentation.domain.records import Series, Sums
+from segmentation.domain.profile.records import Series, Sums
 
 Value = bool | int | str | tuple[str, ...]  # of a fact that a model says
 

@@ -6,14 +6,14 @@ It says the same as `evaluate`, of the same parts, but tells nothing on the way 
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from segmentation.domain.evaluate import Others, evaluate, lot
-from segmentation.domain.measures import found_in, known_from
-from segmentation.domain.person import Person
-from segmentation.domain.records import NOTHING
-from segmentation.domain.rule import Bucket, Fact, Group, InList, InSegment, Measure, Question, Rule, ThenNot
-from segmentation.domain.shorts import Short, comparing, of_fact, of_measure, or_unseen, settled
-from segmentation.domain.then_not import unfollowed
-from segmentation.domain.windows import begins
+from segmentation.domain.profile.person import Person
+from segmentation.domain.profile.records import NOTHING
+from segmentation.domain.rules.evaluate import Others, evaluate, lot
+from segmentation.domain.rules.measures import found_in, known_from
+from segmentation.domain.rules.rule import Bucket, Fact, Group, InList, InSegment, Measure, Question, Rule, ThenNot
+from segmentation.domain.rules.shorts import Short, comparing, of_fact, of_measure, or_unseen, settled
+from segmentation.domain.rules.then_not import unfollowed
+from segmentation.domain.rules.windows import begins
 
 Ask = Callable[[Person, datetime, Others], Short]
 _HOLDS: Short = (True, None, True)  # for good

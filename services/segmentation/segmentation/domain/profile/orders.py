@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 
 from common.contracts.ingest import Item
-from segmentation.domain.records import About, Record, Series, Sums, added, in_order
-from segmentation.domain.state import KnownOrder, Profile, Purchases, Refund
+from segmentation.domain.profile.records import About, Record, Series, Sums, added, in_order
+from segmentation.domain.profile.state import KnownOrder, Profile, Purchases, Refund
 
 MAX_ORDERS = 200  # known one by one: who cancels does so before another two hundred orders
 MAX_ITEMS = 50  # of one order, and as many categories; lines beyond are counted in its pieces alone

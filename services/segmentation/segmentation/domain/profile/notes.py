@@ -13,9 +13,9 @@ from common.contracts.envelope import Data
 from common.contracts.loyalty import PointsMoved, TierChanged
 from common.contracts.notifier import MessageClicked, MessageDelivered, MessageOpened, MessageOutcome, MessageSent
 from common.decision import Occasion, Timer
-from segmentation.domain.evolve import DOINGS, NAME_CHARS, Changes, Touched
-from segmentation.domain.records import NOTHING, Record, remember
-from segmentation.domain.state import Note, Profile
+from segmentation.domain.profile.evolve import DOINGS, NAME_CHARS, Changes, Touched
+from segmentation.domain.profile.records import NOTHING, Record, remember
+from segmentation.domain.profile.state import Note, Profile
 
 HEARD = "heard"  # the timer's kind: a note's time has come
 MAX_WAITING = 100  # of one customer; of more, the oldest is taken in before its time

@@ -13,13 +13,13 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from segmentation.domain.measures import found_in, known_from
-from segmentation.domain.person import Person
-from segmentation.domain.records import NOTHING, Record
-from segmentation.domain.rule import Bucket, Fact, Group, InList, InSegment, Measure, Question, Rule, ThenNot
-from segmentation.domain.shorts import comparing, earliest, of_fact, of_measure, or_unseen, settled
-from segmentation.domain.then_not import unfollowed
-from segmentation.domain.windows import begins
+from segmentation.domain.profile.person import Person
+from segmentation.domain.profile.records import NOTHING, Record
+from segmentation.domain.rules.measures import found_in, known_from
+from segmentation.domain.rules.rule import Bucket, Fact, Group, InList, InSegment, Measure, Question, Rule, ThenNot
+from segmentation.domain.rules.shorts import comparing, earliest, of_fact, of_measure, or_unseen, settled
+from segmentation.domain.rules.then_not import unfollowed
+from segmentation.domain.rules.windows import begins
 
 LOTS = 100
 LOOK_AHEAD = 4  # instants at which a group is asked again for the one that turns it: each costs as much as the answer

@@ -8,9 +8,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from segmentation.domain.evaluate import Answer
-from segmentation.domain.rule import Group, Rule
-from segmentation.domain.words import words
+from segmentation.domain.rules.evaluate import Answer
+from segmentation.domain.rules.rule import Group, Rule
+from segmentation.domain.rules.words import words
 
 
 class Behind(Struct, frozen=True):

@@ -1,10 +1,10 @@
-"""When something that is done at times of the shop's day was due last."""
+"""A day as models count them, and when something that is done at times of the shop's day was due last."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-DAY = timedelta(days=1)
+DAY = timedelta(days=1)  # 24 hours, whatever the clock does
 
 
 def last_due(times: Sequence[time], zone: ZoneInfo, at: datetime) -> datetime:

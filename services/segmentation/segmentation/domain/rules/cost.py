@@ -7,10 +7,9 @@ ordinary customer costs a hundredth of that.
 from collections.abc import Iterator
 
 from common.predicate import Comparison, Predicate
-from segmentation.domain.records import MAX_RECORDS
-from segmentation.domain.rule import (
-    OF_LIST,
-    OF_SEGMENT,
+from segmentation.domain.profile.catalogue import OF_LIST, OF_SEGMENT
+from segmentation.domain.profile.records import MAX_RECORDS
+from segmentation.domain.rules.rule import (
     Bucket,
     Events,
     Fact,

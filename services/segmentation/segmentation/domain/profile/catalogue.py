@@ -80,6 +80,8 @@ FIELDS: Fields = {
     "reviews.topics": tuple[str, ...],
     "preferences.categories": tuple[str, ...],
 }
+# Before the name of a segment, or of a static list, among what became another and what a segment reads.
+OF_SEGMENT, OF_LIST = "segment:", "list:"
 ATTRIBUTE = "attributes."  # before the name of a shop's own, or of a class that ingest made of personal data
 
 _GRADES = ("high", "mid", "low")

@@ -10,10 +10,10 @@ from datetime import datetime
 from itertools import chain
 from typing import Any
 
-from segmentation.domain.person import Person
-from segmentation.domain.records import Record, Series, Sums
-from segmentation.domain.rule import Events, Measure
-from segmentation.domain.windows import Between, Calendar, Ever, Last, Window, inside, period_after
+from segmentation.domain.profile.person import Person
+from segmentation.domain.profile.records import Record, Series, Sums
+from segmentation.domain.rules.rule import Events, Measure
+from segmentation.domain.rules.windows import Between, Calendar, Ever, Last, Window, inside, period_after
 
 # Integers that every event of its kind has, so that an average of events known as sums alone is exact.
 ALWAYS_THERE = frozenset({"amount", "rating"})

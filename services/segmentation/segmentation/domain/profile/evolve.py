@@ -30,11 +30,10 @@ from common.contracts.notifier import MessageClicked, MessageOpened
 from common.contracts.segmentation import ListChanged
 from common.decision import Occasion, Timer
 from common.money import Money
-from segmentation.domain import orders
-from segmentation.domain.catalogue import ATTRIBUTE
-from segmentation.domain.records import NOTHING, About, Record, remember
-from segmentation.domain.rule import OF_LIST
-from segmentation.domain.state import Carts, Consent, KnownOrder, Profile, Refund, Reviews, Visits
+from segmentation.domain.profile import orders
+from segmentation.domain.profile.catalogue import ATTRIBUTE, OF_LIST
+from segmentation.domain.profile.records import NOTHING, About, Record, remember
+from segmentation.domain.profile.state import Carts, Consent, KnownOrder, Profile, Refund, Reviews, Visits
 
 MAX_ATTRIBUTES = 100  # of one customer; tags too: those first in the alphabet are kept
 CART_FACTS = ("cart.pieces", "cart.value", "cart.items", "cart.categories", "cart.changed_at")

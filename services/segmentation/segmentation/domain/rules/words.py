@@ -4,8 +4,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from common import predicate
-from segmentation.domain.rule import Bucket, Events, Fact, Group, InList, InSegment, Measure, Question, Rule, ThenNot
-from segmentation.domain.windows import Between, Calendar, Ever, Last, Window
+from segmentation.domain.rules.rule import (
+    Bucket,
+    Events,
+    Fact,
+    Group,
+    InList,
+    InSegment,
+    Measure,
+    Question,
+    Rule,
+    ThenNot,
+)
+from segmentation.domain.rules.windows import Between, Calendar, Ever, Last, Window
 
 _UNITS = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minutes=1), "m"), (timedelta(seconds=1), "s"))
 

@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from segmentation.domain.cart import Cart, cart_of
-from segmentation.domain.catalogue import ATTRIBUTE, FIELDS, SERIES
-from segmentation.domain.orders import MADE_OF, series_of
-from segmentation.domain.records import NOTHING, Series
-from segmentation.domain.state import Kept, Profile
+from segmentation.domain.profile.cart import Cart, cart_of
+from segmentation.domain.profile.catalogue import ATTRIBUTE, FIELDS, SERIES
+from segmentation.domain.profile.orders import MADE_OF, series_of
+from segmentation.domain.profile.records import NOTHING, Series
+from segmentation.domain.profile.state import Kept, Profile
 
 
 class Person(Struct, frozen=True):

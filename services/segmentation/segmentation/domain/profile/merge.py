@@ -10,13 +10,12 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from segmentation.domain.catalogue import ATTRIBUTE, SERIES
-from segmentation.domain.evolve import CART_FACTS, MAX_ATTRIBUTES, Touched
-from segmentation.domain.notes import joined, parted
-from segmentation.domain.orders import MADE_OF, in_bounds, known, newest
-from segmentation.domain.records import NOTHING, Record, Series, Sums, added, bounded, in_order, minus, plus
-from segmentation.domain.rule import OF_LIST
-from segmentation.domain.state import Carts, KnownOrder, Profile, Refund, Reviews, Visits
+from segmentation.domain.profile.catalogue import ATTRIBUTE, OF_LIST, SERIES
+from segmentation.domain.profile.evolve import CART_FACTS, MAX_ATTRIBUTES, Touched
+from segmentation.domain.profile.notes import joined, parted
+from segmentation.domain.profile.orders import MADE_OF, in_bounds, known, newest
+from segmentation.domain.profile.records import NOTHING, Record, Series, Sums, added, bounded, in_order, minus, plus
+from segmentation.domain.profile.state import Carts, KnownOrder, Profile, Refund, Reviews, Visits
 
 _OF_THE_PERSON = ("locale", "country", "city", "tags", "refused", "allowed", "tier", "points")
 _SEEN = ("first_seen_at", "last_seen_at")

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from segmentation.domain.rule import Events, Group, Measure, Question, Rule, ThenNot
-from segmentation.domain.windows import Calendar, Last
-from segmentation.domain.words import length_in_words
+from segmentation.domain.rules.rule import Events, Group, Measure, Question, Rule, ThenNot
+from segmentation.domain.rules.windows import Calendar, Last
+from segmentation.domain.rules.words import length_in_words
 
 TIME = "time passed"
 

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from segmentation.domain.records import NOTHING
-from segmentation.domain.state import Profile
+from segmentation.domain.profile.records import NOTHING
+from segmentation.domain.profile.state import Profile
 
 ADDED, REMOVED = "cart.item_added", "cart.item_removed"
 

@@ -9,10 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from common.predicate import Predicate, Scalar
-from segmentation.domain.windows import Ever, Window
-
-# Before the name of another segment, or of a static list, among what a segment reads.
-OF_SEGMENT, OF_LIST = "segment:", "list:"
+from segmentation.domain.rules.windows import Ever, Window
 
 Function = Literal["count", "sum", "average", "distinct", "first", "last"]
 Kind = Literal["all", "any", "none"]

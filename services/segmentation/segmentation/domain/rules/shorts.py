@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from common.predicate import OPERATORS
-from segmentation.domain.measures import Step, course, next_unseen
-from segmentation.domain.person import Person
-from segmentation.domain.records import Record, Series, Sums
-from segmentation.domain.rule import Kind, Measure
+from segmentation.domain.profile.person import Person
+from segmentation.domain.profile.records import Record, Series, Sums
+from segmentation.domain.rules.measures import Step, course, next_unseen
+from segmentation.domain.rules.rule import Kind, Measure
 
 Short = tuple[bool, datetime | None, bool]  # `holds`, `until` and `turns`, as of an Answer
 Holds = Callable[[Any, datetime], bool]  # of what was found, at an instant

@@ -7,14 +7,15 @@ above it, so that each fifth is a fifth.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from fractions import Fraction
 from functools import cached_property
 from math import floor
 
 from msgspec import Struct
 
-DAY = timedelta(days=1)
+from segmentation.domain.models.days import DAY
+
 FIFTHS = 5
 
 

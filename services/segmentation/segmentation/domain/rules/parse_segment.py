@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from common.contracts.envelope import Rejection
-from segmentation.domain.cost import reads
-from segmentation.domain.parse import Known, parse
-from segmentation.domain.rule import Segment
-from segmentation.domain.segments import BY_ID
+from segmentation.domain.rules.cost import reads
+from segmentation.domain.rules.grid import BY_ID
+from segmentation.domain.rules.parse import Known, parse
+from segmentation.domain.rules.rule import Segment
 
 SEGMENT_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 LOCALES = ("en", "zh-CN")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from common.contracts.envelope import Rejection
-from segmentation.domain.rule import Group, InSegment, Rule, Segment
+from segmentation.domain.rules.rule import Group, InSegment, Rule, Segment
 
 
 def in_order(segments: Iterable[Segment]) -> tuple[Segment, ...] | tuple[Rejection, ...]:

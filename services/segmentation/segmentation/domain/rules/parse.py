@@ -25,10 +25,11 @@ from msgspec import Struct
 
 from common import predicate
 from common.contracts.envelope import Rejection, Time
-from segmentation.domain.catalogue import ATTRIBUTE, FIELDS, SERIES, VALUES
-from segmentation.domain.cost import MAX_COST, cost
-from segmentation.domain.evaluate import LOTS
-from segmentation.domain.rule import (
+from segmentation.domain.profile.catalogue import ATTRIBUTE, FIELDS, SERIES, VALUES
+from segmentation.domain.rules.cost import MAX_COST, cost
+from segmentation.domain.rules.evaluate import LOTS
+from segmentation.domain.rules.grid import BY_ID as CELLS
+from segmentation.domain.rules.rule import (
     Bucket,
     Events,
     Fact,
@@ -42,8 +43,7 @@ from segmentation.domain.rule import (
     Rule,
     ThenNot,
 )
-from segmentation.domain.segments import BY_ID as CELLS
-from segmentation.domain.windows import Between, Calendar, Ever, Last, Period, Window, length_of
+from segmentation.domain.rules.windows import Between, Calendar, Ever, Last, Period, Window, length_of
 
 T = TypeVar("T")
 

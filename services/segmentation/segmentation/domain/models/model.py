@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from segmentation.domain.person import Person
+from segmentation.domain.profile.person import Person
 
 P = TypeVar("P")
 

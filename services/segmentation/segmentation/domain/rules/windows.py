@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from segmentation.domain.records import Record
+from segmentation.domain.profile.records import Record
 
 Period = Literal["day", "week", "month"]  # a week begins on Monday (ISO 8601)
 

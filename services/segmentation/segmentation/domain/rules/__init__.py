@@ -1,0 +1,1 @@
+"""The language of segments: a rule is read, reckoned, ordered, answered, and told in words."""
