@@ -10,7 +10,7 @@ import yaml
 import segmentation
 from common.ids import derived_id
 from segmentation.domain.models import lifecycle
-from segmentation.domain.models.lifecycle import Rules
+from segmentation.domain.models.lifecycle import Thresholds
 from segmentation.domain.models.model import Model
 from segmentation.domain.models.shoppers import shopper_models
 from segmentation.domain.rulebook import Rulebook
@@ -22,17 +22,22 @@ USUAL = Path(segmentation.__file__).parent / "presets" / "default.yaml"
 
 
 def book(
-    shop_id: str, rules: Rules, segments: Iterable[Segment] = (), *, revision: int = 0, models: Iterable[Model] = ()
+    shop_id: str,
+    thresholds: Thresholds,
+    segments: Iterable[Segment] = (),
+    *,
+    revision: int = 0,
+    models: Iterable[Model] = (),
 ) -> Rulebook:
-    """Lifecycle by these rules, and whatever is given besides; another edition for other rules."""
+    """Lifecycle by these thresholds, and whatever is given besides; another edition for other thresholds."""
     return Rulebook(
         shop_id=shop_id,
         zone=ZoneInfo("Asia/Shanghai"),
-        currency=rules.currency,
-        models=(lifecycle.model(rules), *models),
+        currency=thresholds.currency,
+        models=(lifecycle.model(thresholds), *models),
         segments=tuple(segments),
         revision=revision,
-        edition=derived_id(str(rules)),
+        edition=derived_id(str(thresholds)),
     )
 
 

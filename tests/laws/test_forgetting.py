@@ -16,11 +16,11 @@ from segmentation.domain.rules.rule import InList, Segment
 from tests.books import book
 from tests.laws.merging import A, B, World
 from tests.laws.streams import CURRENCY, SHOP, START, event
-from tests.laws.test_segmentation import RULES
+from tests.laws.test_segmentation import THRESHOLDS
 
 ERASED_AT = START + timedelta(days=1)
 VIP = Segment("chosen", InList("$", "vip"), frozenset({"list:vip"}))
-SERVICE = service({SHOP: book(SHOP, RULES, [VIP], revision=3)})
+SERVICE = service({SHOP: book(SHOP, THRESHOLDS, [VIP], revision=3)})
 BEFORE = ERASED_AT - timedelta(hours=1)
 OF_THE_PAST: st.SearchStrategy[Data] = st.one_of(
     st.builds(ListChanged, st.sampled_from(["vip", "staff"]), st.just(value=False), st.just(4)),

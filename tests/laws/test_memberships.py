@@ -29,7 +29,7 @@ from common.decision import Aggregate, Stored
 from common.money import Money
 from segmentation.app import service
 from segmentation.domain.decide import CHANGE, decider
-from segmentation.domain.models.lifecycle import Rules
+from segmentation.domain.models.lifecycle import Thresholds
 from segmentation.domain.models.model import Model, Modelled
 from segmentation.domain.profile.person import Person, person_of
 from segmentation.domain.profile.state import Kept, Profile
@@ -44,7 +44,7 @@ from tests.laws.merging import Meetings, World, meetings, play
 from tests.laws.streams import CURRENCY, GAPS, SHOP, START, Delivery, any_events, deliveries, event, streams
 
 DAY, TICK = timedelta(days=1), timedelta(microseconds=1)
-RULES = Rules(CURRENCY, 2, 3, 15 * DAY, 60 * DAY, 180 * DAY)
+THRESHOLDS = Thresholds(CURRENCY, 2, 3, 15 * DAY, 60 * DAY, 180 * DAY)
 EXAMPLES = 40  # each is lived through twice or more, and at every step asked of everything
 
 TREES: Mapping[str, Any] = {
@@ -101,7 +101,7 @@ def segments(trees: Mapping[str, Any], revision: int = 0) -> tuple[Segment, ...]
     return tuple(made)
 
 
-BOOK = book(SHOP, RULES, segments(TREES), models=[WEEK])
+BOOK = book(SHOP, THRESHOLDS, segments(TREES), models=[WEEK])
 DECIDE = decider({SHOP: BOOK})
 SERVICE = service({SHOP: BOOK})
 
@@ -208,7 +208,7 @@ def test_an_edit_reaches_everybody_by_itself_or_with_the_next_news(
     spender = next(n for n, each in enumerate(edited) if each.segment == "spender")
     edited[spender] = segments({"spender": trees["spender"]}, revision=1)[0]
     edited += segments({"silent_too": {"field": "last_seen_at", "op": "older_than", "value": "1h"}}, revision=1)
-    newer = book(SHOP, RULES, edited, revision=1, models=[WEEK])
+    newer = book(SHOP, THRESHOLDS, edited, revision=1, models=[WEEK])
     books = {SHOP: BOOK}
     one = Aggregate("law", decider(books), SHOP, "c1", None)
     for index, news in enumerate(stream):
@@ -226,7 +226,7 @@ def test_an_edit_reaches_everybody_by_itself_or_with_the_next_news(
 def test_two_processes_of_which_one_knows_the_newer_rules() -> None:
     """The older decides by what it knows, forgets nothing of the newer's, and has the customer asked again."""
     more = segments({"neither": {"none": [{"segment": "half"}, {"segment": "never_bought"}]}}, revision=1)
-    newer = book(SHOP, RULES, (*BOOK.segments, *more), revision=1, models=[WEEK])
+    newer = book(SHOP, THRESHOLDS, (*BOOK.segments, *more), revision=1, models=[WEEK])
     books = {SHOP: newer}
     one = Aggregate("law", decider(books), SHOP, "c3", None)
     one.take(event(1, "c3", Visit(), START))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from common.decision import AN_INSTANT
 from segmentation.domain.models import lifecycle
-from segmentation.domain.models.lifecycle import Fans, Rules
+from segmentation.domain.models.lifecycle import Fans, Thresholds
 from segmentation.domain.models.model import Model
 from segmentation.domain.models.product_cycle import Cycles, product_cycle
 from segmentation.domain.models.rfm import SCORES, Named, Plan, groups_of, rfm
@@ -43,7 +43,7 @@ MODELS: tuple[Model, ...] = (
     value_grade(Grades(12 * DAY, 100, 300)),
     stage(Stages(growth_from=2, mature_from=4, mature_after=15 * DAY, decline_after=18 * DAY)),
     product_cycle(Cycles({"masks": 2 * DAY, "tea": 7 * DAY}, 5 * DAY, 3)),
-    lifecycle.model(Rules("CNY", 2, 3, 5 * DAY, 10 * DAY, 20 * DAY, Fans(2, 15 * DAY))),
+    lifecycle.model(Thresholds("CNY", 2, 3, 5 * DAY, 10 * DAY, 20 * DAY, Fans(2, 15 * DAY))),
 )
 
 # Close to the bounds, so that their very instants are met often.

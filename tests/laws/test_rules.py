@@ -12,7 +12,7 @@ from segmentation.domain.profile.person import Person
 from segmentation.domain.profile.records import MAX_RECORDS, Record, Series, remember
 from segmentation.domain.rules.compiled import compiled
 from segmentation.domain.rules.evaluate import Answer, evaluate
-from segmentation.domain.rules.grid import BY_ID as CELLS
+from segmentation.domain.rules.grid import CELLS
 from segmentation.domain.rules.parse import Known, parse
 from segmentation.domain.rules.rule import Rule
 from segmentation.domain.rules.why import Why, why

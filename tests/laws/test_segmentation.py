@@ -24,7 +24,7 @@ from common.decision import Aggregate
 from common.money import Money
 from segmentation.app import service
 from segmentation.domain.decide import decider
-from segmentation.domain.models.lifecycle import Rules
+from segmentation.domain.models.lifecycle import Thresholds
 from segmentation.domain.profile.orders import MAX_ORDERS
 from segmentation.domain.profile.state import Profile, Purchases
 from tests.books import book
@@ -65,7 +65,7 @@ from tests.laws.streams import (
     streams,
 )
 
-RULES = Rules(
+THRESHOLDS = Thresholds(
     currency=CURRENCY,
     repeat_from=2,
     loyal_from=3,
@@ -73,7 +73,7 @@ RULES = Rules(
     winback_from=timedelta(days=60),
     lost_from=timedelta(days=180),
 )
-BOOK = book(SHOP, RULES)
+BOOK = book(SHOP, THRESHOLDS)
 DECIDE = decider({SHOP: BOOK})
 MAX_STATE_BYTES = 6_000  # of a customer with the few events of these streams
 TICK = timedelta(microseconds=1)

@@ -19,7 +19,7 @@ from common.web.app import create_app
 from common.web.auth import KeyRing
 from segmentation.api import router
 from segmentation.app import service
-from segmentation.domain.models.lifecycle import Rules
+from segmentation.domain.models.lifecycle import Thresholds
 from segmentation.domain.profile.records import MAX_RECORDS
 from segmentation.domain.rules.rule import Segment
 from segmentation.models import queries as model_queries
@@ -29,7 +29,7 @@ from tests.laws.streams import event
 from tests.segmentation import telling
 
 SHOPS: Mapping[str, Shop] = {"shop": Shop("shop", "Asia/Shanghai", "CNY", "en")}
-RULES = Rules(
+THRESHOLDS = Thresholds(
     currency="CNY",
     repeat_from=2,
     loyal_from=3,
@@ -56,7 +56,7 @@ SEGMENTS = """
       - {field: activity, op: eq, value: active}
 """
 KNOWN = tuple(one for one in parse_segments(SEGMENTS, ZoneInfo("Asia/Shanghai")) if isinstance(one, Segment))
-BOOKS = {"shop": book("shop", RULES, KNOWN)}
+BOOKS = {"shop": book("shop", THRESHOLDS, KNOWN)}
 SERVICE = service(BOOKS)
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

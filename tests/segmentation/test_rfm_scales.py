@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 
 from segmentation.domain.models.rfm_scale import Purchaser, quintiles
-from segmentation.models.rfm_scales import Kept, Published, add, keep, newest, spread
+from segmentation.models.rfm_scales import Buyer, Published, add, keep, newest, spread
 
 SHOP = "demo"
 AT = datetime(2026, 6, 1, 3, tzinfo=UTC)
@@ -27,7 +27,7 @@ def some(chance: random.Random) -> list[Purchaser]:
     ]
 
 
-def kept(shop_id: str, customer_id: str, of: Purchaser | None) -> Kept:
+def kept(shop_id: str, customer_id: str, of: Purchaser | None) -> Buyer:
     return (shop_id, customer_id, *((None, 0, 0) if of is None else (of.last_at, of.orders, of.amount_minor)))
 
 

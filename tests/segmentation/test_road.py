@@ -20,14 +20,14 @@ from common.money import Money
 from common.pipeline import Road
 from common.settings import Settings
 from segmentation.app import service
-from segmentation.domain.models.lifecycle import Rules
+from segmentation.domain.models.lifecycle import Thresholds
 from segmentation.domain.profile.state import Profile
 from segmentation.domain.rules.grid import segment_id
 from tests.books import book
 from tests.contract.memory_bus import MemoryBus
 from tests.laws.streams import CURRENCY, SHOP, START, event
 
-RULES = Rules(
+THRESHOLDS = Thresholds(
     currency=CURRENCY,
     repeat_from=2,
     loyal_from=3,
@@ -35,7 +35,7 @@ RULES = Rules(
     winback_from=timedelta(days=60),
     lost_from=timedelta(days=180),
 )
-SERVICE = service({SHOP: book(SHOP, RULES)})
+SERVICE = service({SHOP: book(SHOP, THRESHOLDS)})
 PATIENCE_S = 30  # until a test says that what it waits for does not come
 LOOK_AGAIN_S = 0.05  # for what is decided without a fact
 TICK = timedelta(microseconds=1)

@@ -18,7 +18,7 @@ from common.shops import Shop
 from common.web.app import create_app
 from common.web.auth import KeyRing
 from segmentation.domain.rulebook import Rulebook
-from segmentation.domain.rules.grid import BY_ID
+from segmentation.domain.rules.grid import CELLS
 from segmentation.domain.rules.rule import Group, Segment
 from segmentation.segments import counting, exports
 from segmentation.segments.api import router
@@ -73,11 +73,11 @@ async def counted(client: httpx.AsyncClient, headers: dict[str, str]) -> dict[st
 async def test_presets_and_own_segments_are_listed_behind_the_grid(client: httpx.AsyncClient, keys: Keys) -> None:
     segments = (await client.get("/v1/segments", headers=keys["shop"])).json()
     assert segments[0] == {"segment": "prospect", "name": "潜在客户", "customers": 0, "kind": "grid"}
-    assert segments[len(BY_ID) :] == [
+    assert segments[len(CELLS) :] == [
         {"segment": "vip", "name": "贵宾", "customers": 0, "kind": "preset"},
         {"segment": "mine", "name": "mine", "customers": 0, "kind": "own"},
     ]
-    assert len((await client.get("/v1/segments", headers=keys["other"])).json()) == len(BY_ID)
+    assert len((await client.get("/v1/segments", headers=keys["other"])).json()) == len(CELLS)
 
 
 async def test_counts_are_exact_before_during_and_after_folding(

@@ -6,6 +6,9 @@ from tests.tidy.tree import PACKAGES, SERVICES, Source, obey, sources_in
 
 # Within a service, in a room of it too, a file may import files of its own height or lower; files not named are free.
 HEIGHT = {"store": 1, "queries": 1, "consumer": 2, "api": 2, "app": 3, "__main__": 4}
+# What each room of segmentation's domain may know of the others; what stands in domain/ itself may know them all.
+DOMAIN = "segmentation.domain"
+ROOMS: dict[str, set[str]] = {"profile": set(), "rules": {"profile"}, "models": {"profile"}}
 
 
 def test_a_service_imports_no_other_service_nor_the_command() -> None:
@@ -51,3 +54,15 @@ def test_within_a_service_imports_point_from_the_shell_to_the_core() -> None:
                 yield source.at(node, f"{room} imports {highest}, which stands above it: let {highest} hand it in")
 
     obey(law, sources_in(*SERVICES))
+
+
+def test_the_rooms_of_segmentations_domain_know_each_other_one_way() -> None:
+    def law(source: Source) -> Iterator[str]:
+        room = source.module.removeprefix(f"{DOMAIN}.").partition(".")[0]
+        for node, name in source.imports:
+            of = name.removeprefix(f"{DOMAIN}.").partition(".")[0]
+            if name.startswith(f"{DOMAIN}.") and of not in {room} | ROOMS[room]:
+                yield source.at(node, f"{room}/ imports {name}: let domain/ itself, which knows all rooms, hand it in")
+
+    rooms = tuple(f"{DOMAIN}.{room}" for room in ROOMS)
+    obey(law, (source for source in sources_in("segmentation") if source.module.startswith(rooms)))

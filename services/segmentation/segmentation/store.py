@@ -90,7 +90,7 @@ def _may_have_bought(one: Saved[Profile]) -> bool:
     return profile.purchases is not None or bool(profile.orders or profile.dropped or one.facts)
 
 
-def _buyer(one: Saved[Profile]) -> rfm_scales.Kept:
+def _buyer(one: Saved[Profile]) -> rfm_scales.Buyer:
     """A customer that was merged is another one's buyer."""
     of = None if one.stored.into else one.stored.state.purchases
     last_at, orders, amount_minor = (None, 0, 0) if of is None else (of.last_at, of.count, of.amount_minor)

@@ -9,7 +9,7 @@ from common.contracts.envelope import Data
 from common.contracts.ingest import Item, OrderCompleted, OrderPaid, OrderPlaced, OrderUpdated
 from common.decision import Occasion
 from common.money import Money
-from segmentation.domain.models.lifecycle import Rules
+from segmentation.domain.models.lifecycle import Thresholds
 from segmentation.domain.profile.evolve import Touched, evolve
 from segmentation.domain.profile.orders import MADE_OF, MAX_ORDERS
 from segmentation.domain.profile.state import Profile
@@ -19,7 +19,7 @@ from tests.books import book
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 AMOUNT = Money(1_000, "CNY")
 CUP, MUG = (Item("cup", 1),), (Item("mug", 1),)
-RULES = Rules("CNY", 2, 3, timedelta(days=15), timedelta(days=60), timedelta(days=180))
+THRESHOLDS = Thresholds("CNY", 2, 3, timedelta(days=15), timedelta(days=60), timedelta(days=180))
 
 
 def lived(profile: Profile, *happened: Data) -> tuple[Profile, Touched]:
@@ -63,4 +63,4 @@ def fact(name: str, op: str, value: Any) -> Question:
     ],
 )
 def test_a_fact_keeps_out_where_the_rule_cannot_hold_without_it(rule: Rule, gate: Any) -> None:
-    assert book("s", RULES, [Segment("one", rule, frozenset())]).gates == (gate,)
+    assert book("s", THRESHOLDS, [Segment("one", rule, frozenset())]).gates == (gate,)

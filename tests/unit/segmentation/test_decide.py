@@ -21,11 +21,11 @@ from common.contracts.segmentation import LifecycleChanged
 from common.decision import Decision, Occasion, Timer
 from common.money import Money
 from segmentation.domain.decide import decider
-from segmentation.domain.models.lifecycle import Rules
+from segmentation.domain.models.lifecycle import Thresholds
 from segmentation.domain.profile.state import Carts, KnownOrder, Profile, Purchases, Reviews, Visits
 from tests.books import book
 
-RULES = Rules(
+THRESHOLDS = Thresholds(
     currency="CNY",
     repeat_from=2,
     loyal_from=3,
@@ -33,7 +33,7 @@ RULES = Rules(
     winback_from=timedelta(days=60),
     lost_from=timedelta(days=180),
 )
-STRICTER = Rules(
+STRICTER = Thresholds(
     currency="CNY",
     repeat_from=2,
     loyal_from=5,
@@ -41,7 +41,7 @@ STRICTER = Rules(
     winback_from=timedelta(days=60),
     lost_from=timedelta(days=180),
 )
-BOOKS = {name: book(name, rules) for name, rules in (("shop", RULES), ("strict", STRICTER))}
+BOOKS = {name: book(name, rules) for name, rules in (("shop", THRESHOLDS), ("strict", STRICTER))}
 DECIDE = decider(BOOKS)
 MAY_1 = datetime(2026, 5, 1, 9, tzinfo=UTC)
 

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from segmentation.domain.models.lifecycle import Rules, classify, days_passed, next_change_at
+from segmentation.domain.models.lifecycle import Thresholds, classify, days_passed, next_change_at
 from segmentation.domain.profile.state import Purchases
 
-RULES = Rules(
+THRESHOLDS = Thresholds(
     currency="BRL",
     repeat_from=2,
     loyal_from=3,
@@ -33,12 +33,12 @@ LAST = datetime(2018, 2, 10, 3, 30, tzinfo=UTC)  # a week before Sao Paulo's sum
     ],
 )
 def test_each_threshold_belongs_to_what_begins_there(count: int, at: str, cell: tuple[str, str]) -> None:
-    assert classify(Purchases(count, FIRST, LAST, 0), datetime.fromisoformat(at), RULES) == cell
+    assert classify(Purchases(count, FIRST, LAST, 0), datetime.fromisoformat(at), THRESHOLDS) == cell
 
 
 def test_who_never_bought_is_a_prospect_for_ever() -> None:
-    assert classify(None, LAST, RULES) == ("prospect", None)
-    assert next_change_at(None, LAST, RULES) is None
+    assert classify(None, LAST, THRESHOLDS) == ("prospect", None)
+    assert next_change_at(None, LAST, THRESHOLDS) is None
 
 
 @pytest.mark.parametrize(
@@ -55,5 +55,5 @@ def test_who_never_bought_is_a_prospect_for_ever() -> None:
 def test_the_next_change_is_the_next_threshold(at: str, due: str | None, days: int) -> None:
     purchases, instant = Purchases(1, LAST, LAST, 0), datetime.fromisoformat(at)
     expected = None if due is None else datetime.fromisoformat(due)
-    assert next_change_at(purchases, instant, RULES) == expected
-    assert days_passed(purchases, instant, RULES) == days
+    assert next_change_at(purchases, instant, THRESHOLDS) == expected
+    assert days_passed(purchases, instant, THRESHOLDS) == days

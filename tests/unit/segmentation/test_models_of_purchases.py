@@ -12,7 +12,7 @@ from common.decision import AN_INSTANT
 from segmentation.domain.models import lifecycle
 from segmentation.domain.models.bought import bought
 from segmentation.domain.models.days import last_due
-from segmentation.domain.models.lifecycle import Fans, Rules
+from segmentation.domain.models.lifecycle import Fans, Thresholds
 from segmentation.domain.models.product_cycle import Cycles, product_cycle
 from segmentation.domain.models.rfm import Plan, rfm
 from segmentation.domain.models.rfm_fixed import FixedBounds, rfm_fixed
@@ -169,7 +169,7 @@ def test_a_publication_is_due_once_on_days_that_skip_or_repeat_its_time() -> Non
         assert last_due([time(1, 30)], zone, max(due) - AN_INSTANT) == min(due)
 
 
-FANS = Rules("CNY", 2, 3, 15 * DAY, 60 * DAY, 180 * DAY, Fans(2, 100 * DAY))
+FANS = Thresholds("CNY", 2, 3, 15 * DAY, 60 * DAY, 180 * DAY, Fans(2, 100 * DAY))
 
 
 def loyal(last: float, interactions: dict[str, list[float]], purchases: int = 3) -> Person:

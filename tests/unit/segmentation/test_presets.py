@@ -9,7 +9,7 @@ from common.contracts.envelope import Rejection
 from common.presets import BadPresets
 from common.shops import Shop
 from segmentation.domain.models.every import Settings
-from segmentation.domain.models.lifecycle import Fans, Rules
+from segmentation.domain.models.lifecycle import Fans, Thresholds
 from segmentation.domain.rulebook import Rulebook
 from segmentation.presets import load, parse, rulebook
 
@@ -29,7 +29,7 @@ def test_the_figures_of_the_presets() -> None:
         text = files("segmentation").joinpath(f"presets/{name}.yaml").read_text("utf-8")
         settings = parse(text, currency)
         assert isinstance(settings, Settings)
-        assert (settings.currency, settings.lifecycle) == (currency, Rules(currency, 2, 3, *days, fans))
+        assert (settings.currency, settings.lifecycle) == (currency, Thresholds(currency, 2, 3, *days, fans))
 
 
 def test_a_rulebook_for_each_shop() -> None:

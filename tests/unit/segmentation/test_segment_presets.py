@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 from common.contracts.envelope import Rejection
 from common.shops import Shop
 from segmentation.domain.rules.cost import cost
-from segmentation.domain.rules.grid import BY_ID as CELLS
+from segmentation.domain.rules.grid import CELLS
 from segmentation.domain.rules.rule import Question, Segment
 from segmentation.presets.segment_files import parse_segments, segments
 

@@ -1,10 +1,10 @@
 """The grid's segments: ids and names."""
 
-from segmentation.domain.rules.grid import BY_ID, SEGMENTS, segment_id
+from segmentation.domain.rules.grid import CELLS, segment_id
 
 
 def test_every_cell_is_a_segment() -> None:
-    assert [one.segment for one in SEGMENTS] == [
+    assert [*CELLS] == [
         "prospect",
         "new-active",
         "new-stimulate",
@@ -23,7 +23,7 @@ def test_every_cell_is_a_segment() -> None:
         "fan-winback",
         "fan-lost",
     ]
-    assert len(BY_ID) == 17
+    assert len(CELLS) == 17
 
 
 def test_ids() -> None:
@@ -32,7 +32,7 @@ def test_ids() -> None:
 
 
 def test_names_speak_the_shops_language_or_english() -> None:
-    assert BY_ID["prospect"].name("zh-CN") == "潜在客户"
-    assert BY_ID["new-winback"].name("zh-CN") == "新客户 · 待挽回"
-    assert BY_ID["new-winback"].name("en") == "New · to win back"
-    assert BY_ID["new-winback"].name("pt-BR") == "New · to win back"
+    assert CELLS["prospect"].name("zh-CN") == "潜在客户"
+    assert CELLS["new-winback"].name("zh-CN") == "新客户 · 待挽回"
+    assert CELLS["new-winback"].name("en") == "New · to win back"
+    assert CELLS["new-winback"].name("pt-BR") == "New · to win back"

@@ -20,10 +20,10 @@ from common.web.auth import Reader, shop_of
 from common.web.paging import PlainId
 from common.web.problems import Problem
 from segmentation.customers import queries
-from segmentation.customers.queries import Known, Membership
+from segmentation.customers.queries import Customer, Membership
 from segmentation.domain.now import Now
 from segmentation.domain.rulebook import Rulebook
-from segmentation.domain.rules.grid import BY_ID as CELLS
+from segmentation.domain.rules.grid import CELLS
 from segmentation.domain.rules.why import why
 from segmentation.segments.wording import name_of, unknown_segment
 
@@ -101,10 +101,10 @@ def router(pool: asyncpg.Pool, shops: Mapping[str, Shop], books: Mapping[str, Ru
     """The routes."""
     routes = APIRouter(tags=["customers"])
 
-    async def read(shop: Shop, customer_id: str) -> tuple[Known, list[Membership]]:
+    async def read(shop: Shop, customer_id: str) -> tuple[Customer, list[Membership]]:
         """Both as of one moment."""
         async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-            known = await queries.known(connection, shop.shop_id, customer_id)
+            known = await queries.customer(connection, shop.shop_id, customer_id)
             return known, await queries.memberships(connection, shop.shop_id, known.customer_id)
 
     @routes.get("/v1/customers/{customer_id:path}/why")
@@ -132,7 +132,7 @@ def router(pool: asyncpg.Pool, shops: Mapping[str, Shop], books: Mapping[str, Ru
     return routes
 
 
-def _customer(book: Rulebook, shop: Shop, known: Known, memberships: list[Membership], now: datetime) -> CustomerOut:
+def _customer(book: Rulebook, shop: Shop, known: Customer, memberships: list[Membership], now: datetime) -> CustomerOut:
     profile = known.stored.state
     purchases, carts, visits, reviews = profile.purchases, profile.carts, profile.visits, profile.reviews
     view = Now(book, known.customer_id, profile, now)
@@ -192,7 +192,7 @@ def _end(view: Now, segment: str, now: datetime) -> datetime | None:
     return view[segment].until if segment in view and view.is_in(segment) else now
 
 
-def _why(book: Rulebook, shop: Shop, known: Known, segment: str, at: datetime, told: Membership | None) -> WhyOut:
+def _why(book: Rulebook, shop: Shop, known: Customer, segment: str, at: datetime, told: Membership | None) -> WhyOut:
     view = Now(book, known.customer_id, known.stored.state, at)
     if segment not in view:
         raise unknown_segment(segment)

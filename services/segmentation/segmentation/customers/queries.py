@@ -26,20 +26,20 @@ class Membership(NamedTuple):
     reason: str
 
 
-class Known(NamedTuple):
+class Customer(NamedTuple):
     """What is known of a customer, under the id that lives on."""
 
     customer_id: str
     stored: Stored[Profile]
 
 
-async def known(connection: Connection, shop_id: str, customer_id: str) -> Known:
+async def customer(connection: Connection, shop_id: str, customer_id: str) -> Customer:
     """The customer, by any id of it that was merged; a problem for one nothing was ever heard of."""
     lives = await canonical(connection, shop_id, customer_id)
     body = await states.body(connection, shop_id, lives)
     if body is None:
         raise Problem(404, "Unknown customer", f"nothing was ever heard of a customer {customer_id!r}")
-    return Known(lives, _STORED.decode(body))
+    return Customer(lives, _STORED.decode(body))
 
 
 async def memberships(connection: Connection, shop_id: str, customer_id: str) -> list[Membership]:

@@ -68,7 +68,7 @@ def router(pool: asyncpg.Pool, shops: Mapping[str, Shop], books: Mapping[str, Ru
         shop = shop_of(shops, caller)
         position = _position(cursor)
         async with pool.acquire() as connection:
-            known = await queries.known(connection, shop.shop_id, customer_id)
+            known = await queries.customer(connection, shop.shop_id, customer_id)
             erased_at = known.stored.state.erased_at
             told = await facts(connection, shop.shop_id, known.customer_id, position.fact, limit + 1, erased_at)
         series = seen(books[shop.shop_id], known.customer_id, known.stored.state).series

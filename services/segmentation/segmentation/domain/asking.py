@@ -17,8 +17,7 @@ from segmentation.domain.profile.person import Person, person_of
 from segmentation.domain.profile.state import Kept, Place, Profile, Value
 from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.rules.evaluate import Answer
-from segmentation.domain.rules.grid import BY_ID as CELLS
-from segmentation.domain.rules.grid import segment_id
+from segmentation.domain.rules.grid import CELLS, segment_id
 from segmentation.domain.rules.rule import Segment
 
 NEW_RULES = "new rules"

@@ -14,7 +14,7 @@ from common.decision import Decide, Decision, Occasion, Timer
 from segmentation.domain.asking import ACTIVITY, LIFECYCLE, NEW_RULES, Asking, of_nobody
 from segmentation.domain.profile.evolve import Touched, evolve, phrase
 from segmentation.domain.profile.merge import everything_of, join, part, still_known, without_person
-from segmentation.domain.profile.notes import HEARD, heard, is_news, reason, told
+from segmentation.domain.profile.notes import HEARD, heard, is_news, noted, reason
 from segmentation.domain.profile.notes import timer as timer_of_notes
 from segmentation.domain.profile.orders import brought_up
 from segmentation.domain.profile.state import Profile
@@ -43,7 +43,7 @@ def decider(rulebooks: Mapping[str, Rulebook]) -> Decide[Profile]:
         if before is not None and not _is_unmet(before):
             return _decide(before, brought_up(before), occasion, book)
         if is_news(occasion.what):  # of who is nobody yet: it waits for what the shop tells
-            return Decision(heard(told(before or _UNMET, occasion), occasion)[0])
+            return Decision(heard(noted(before or _UNMET, occasion), occasion)[0])
         if before is not None:
             asked = isinstance(occasion.what, SegmentRecheck)
             return Decision(before) if asked else _decide(None, replace(before, resting=False), occasion, book)
@@ -71,7 +71,7 @@ def _decide(before: Profile | None, known: Profile, occasion: Occasion, book: Ru
         case SegmentRecheck() | ListChanged() if known.closed:
             return Decision(known)
         case _ if known.closed and is_news(what):
-            return Decision(heard(told(known, occasion), occasion)[0])
+            return Decision(heard(noted(known, occasion), occasion)[0])
         case SegmentRecheck() | ListChanged() if before and what.at is not None and occasion.at < what.at:
             return _later(known, what, what.at, occasion, book)
         case CustomerSplit(out_of):
@@ -91,7 +91,7 @@ def _after(known: Profile, occasion: Occasion, book: Rulebook) -> tuple[Profile,
         case SegmentRecheck() | Timer():
             return known, ()
         case _ if is_news(occasion.what):
-            return heard(told(known, occasion), occasion)
+            return heard(noted(known, occasion), occasion)
         case CustomerErased():
             return replace(_NOBODY, erased_at=occasion.at, resting=True, waiting=known.waiting), ()
         case StateMoved() as what:

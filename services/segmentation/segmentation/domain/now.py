@@ -13,8 +13,7 @@ from segmentation.domain.profile.person import Person, person_of
 from segmentation.domain.profile.state import Profile
 from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.rules.evaluate import Answer, evaluate
-from segmentation.domain.rules.grid import BY_ID as CELLS
-from segmentation.domain.rules.grid import Segment as Cell
+from segmentation.domain.rules.grid import CELLS, Cell
 from segmentation.domain.rules.rule import Fact, Group, Question, Rule
 
 

@@ -15,7 +15,7 @@ from common.web.auth import Reader, shop_of
 from segmentation.domain.models.model import Model
 from segmentation.domain.models.rfm import NAME as RFM
 from segmentation.domain.rulebook import Rulebook
-from segmentation.domain.rules.grid import BY_ID as CELLS
+from segmentation.domain.rules.grid import CELLS
 from segmentation.models import queries as model_queries
 from segmentation.models import rfm_scales
 from segmentation.models.distributions import SpreadOut, spread

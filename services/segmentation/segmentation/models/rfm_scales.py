@@ -90,10 +90,10 @@ class Published(Struct, frozen=True):
     scale: Scale
 
 
-Kept = tuple[str, str, datetime | None, int, int]  # shop, customer, last purchase, their number, amount
+Buyer = tuple[str, str, datetime | None, int, int]  # shop, customer, last purchase, their number, amount
 
 
-async def keep(connection: Connection, customers: Sequence[Kept]) -> None:
+async def keep(connection: Connection, customers: Sequence[Buyer]) -> None:
     """The customers as they are now, each named once; who has no purchase has None, 0, 0."""
     if customers:
         await connection.execute(KEEP, *zip(*sorted(customers, key=lambda each: each[:2]), strict=True))

@@ -8,7 +8,7 @@ from common.contracts.envelope import Rejection
 from segmentation.domain.models.rfm import RfmModel
 from segmentation.domain.profile.catalogue import OF_LIST, OF_SEGMENT
 from segmentation.domain.rulebook import Rulebook
-from segmentation.domain.rules.grid import BY_ID as CELLS
+from segmentation.domain.rules.grid import CELLS
 from segmentation.domain.rules.parse import Known
 from segmentation.domain.rules.parse_segment import SEGMENT_ID, parse_segment
 from segmentation.domain.rules.precedence import in_order

@@ -21,8 +21,7 @@ from segmentation.domain.profile.person import Person, person_of
 from segmentation.domain.profile.state import Profile
 from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.rules.evaluate import Answer, evaluate
-from segmentation.domain.rules.grid import BY_ID as CELLS
-from segmentation.domain.rules.grid import segment_id
+from segmentation.domain.rules.grid import CELLS, segment_id
 from segmentation.domain.rules.rule import Segment
 from segmentation.domain.rules.why import Why, why
 
@@ -76,7 +75,7 @@ async def preview(
 ) -> Preview:
     """Asks as many customers as there is time for."""
     deadline_s = monotonic() + budget_s
-    asking = Asking(rulebook, segment, now)
+    survey = Survey(rulebook, segment, now)
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         of = await connection.fetchval(COUNT, rulebook.shop_id)
         ids = await _in_random_order(connection, rulebook.shop_id, of)
@@ -84,14 +83,14 @@ async def preview(
             rows = await connection.fetch(BODIES, rulebook.shop_id, ids[first : first + FETCHED])
             for start in range(0, len(rows), AT_ONCE):
                 for customer_id, body in rows[start : start + AT_ONCE]:
-                    asking.ask(customer_id, body)
+                    survey.ask(customer_id, body)
                 await asyncio.sleep(0)
                 if monotonic() > deadline_s:
-                    return asking.told(of)
-    return asking.told(of)
+                    return survey.outcome(of)
+    return survey.outcome(of)
 
 
-class Asking:
+class Survey:
     """One rule, asked of customer after customer."""
 
     def __init__(self, rulebook: Rulebook, segment: Segment, now: datetime) -> None:
@@ -121,7 +120,7 @@ class Asking:
             others[other.segment] = evaluate(other.rule, person, at, others)
         return evaluate(self._segment.rule, person, at, others)
 
-    def told(self, of: int) -> Preview:
+    def outcome(self, of: int) -> Preview:
         """What it came to."""
         n, hits = self._looked_at, self._holds
         if n >= of:

@@ -5,7 +5,7 @@ from typing import Any
 
 import asyncpg
 
-from segmentation.domain.rules.grid import BY_ID as CELLS
+from segmentation.domain.rules.grid import CELLS
 from segmentation.own import store
 from segmentation.own.answers import ShownSegment, VersionOut, backfill_out
 from segmentation.own.store import Version

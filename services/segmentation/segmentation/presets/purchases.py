@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator, model_validator
 
 from segmentation.domain.models.every import Settings
-from segmentation.domain.models.lifecycle import Fans, Rules
+from segmentation.domain.models.lifecycle import Fans, Thresholds
 from segmentation.domain.models.product_cycle import Cycles
 from segmentation.domain.models.rfm import SCORES, Named, Plan, groups_of
 from segmentation.domain.models.rfm_fixed import FixedBounds
@@ -210,7 +210,7 @@ class PurchaseSections(Section):
         fan = self.lifecycle.fan
         return Settings(
             currency=currency,
-            lifecycle=Rules(
+            lifecycle=Thresholds(
                 currency=currency,
                 repeat_from=self.lifecycle.repeat,
                 loyal_from=self.lifecycle.loyal,

@@ -25,7 +25,7 @@ from common.telemetry import metrics
 from segmentation.lists import store as lists
 from segmentation.rulebooks import held as rulebooks
 from segmentation.rulebooks import jobs
-from segmentation.rulebooks.jobs import Job, Known
+from segmentation.rulebooks.jobs import Job, LastAsked
 
 CHUNK_CUSTOMERS = 500  # looked at in one transaction
 LOOKS = 10  # chunks looked at in one transaction, where nobody in them is behind
@@ -144,7 +144,7 @@ class Backfill:
             log.info("back-fill ended", shop=job.shop_id, revision=job.revision, passes=job.pass_)
 
 
-def _is_behind(customer: Known, job: Job) -> bool:
+def _is_behind(customer: LastAsked, job: Job) -> bool:
     return not customer.aside and (customer.revision < job.revision or customer.edition != job.edition)
 
 

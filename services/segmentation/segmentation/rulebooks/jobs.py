@@ -108,7 +108,7 @@ class Progress(Struct, frozen=True):
     behind: int
 
 
-class Known(Struct, frozen=True):
+class LastAsked(Struct, frozen=True):
     """What of a customer decides whether there is anything to ask."""
 
     customer_id: str
@@ -150,14 +150,14 @@ async def is_undecided(connection: Connection, topic: str, partitions: int) -> b
     return xid is not None and bool(await connection.fetchval(UNDECIDED, topic, xid, partitions))
 
 
-async def customers(connection: Connection, shop_id: str, after: str, limit: int) -> list[Known]:
+async def customers(connection: Connection, shop_id: str, after: str, limit: int) -> list[LastAsked]:
     """The shop's customers by id, from just after one; "" is before all."""
-    return [Known(*row) for row in await connection.fetch(CUSTOMERS, shop_id, after, limit)]
+    return [LastAsked(*row) for row in await connection.fetch(CUSTOMERS, shop_id, after, limit)]
 
 
-async def these(connection: Connection, shop_id: str, names: Sequence[str]) -> dict[str, Known]:
+async def these(connection: Connection, shop_id: str, names: Sequence[str]) -> dict[str, LastAsked]:
     """Those of them of whom anything was ever heard."""
-    return {row["customer_id"]: Known(*row) for row in await connection.fetch(THESE, shop_id, names)}
+    return {row["customer_id"]: LastAsked(*row) for row in await connection.fetch(THESE, shop_id, names)}
 
 
 async def step(connection: Connection, job: Job, cursor: str, passed: int, told: int, pause: timedelta) -> None:

@@ -19,7 +19,7 @@ from common.web.auth import Reader, shop_of
 from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Moment, Page, PlainId, Text, decode_cursor
 from common.web.problems import Problem
 from segmentation.domain.rulebook import Rulebook
-from segmentation.domain.rules.grid import BY_ID
+from segmentation.domain.rules.grid import CELLS
 from segmentation.segments import queries as segment_queries
 from segmentation.segments.exports import MEDIA_TYPES, Format, lines
 from segmentation.segments.overlaps import FEWEST_SEGMENTS, MOST_SEGMENTS, OverlapOut, shared
@@ -90,7 +90,7 @@ def router(pool: asyncpg.Pool, shops: Mapping[str, Shop], books: Mapping[str, Ru
                 customers=counts.get(segment, 0),
                 kind=kind_of(book, segment),
             )
-            for segment in (*BY_ID, *(one.segment for one in book.segments))
+            for segment in (*CELLS, *(one.segment for one in book.segments))
         ]
 
     @routes.get("/v1/segments/overlap")

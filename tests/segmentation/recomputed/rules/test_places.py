@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from common.contracts.segmentation import SegmentEntered, SegmentLeft
 from segmentation.app import service
-from segmentation.domain.models.lifecycle import Rules
+from segmentation.domain.models.lifecycle import Thresholds
 from segmentation.domain.profile.state import Profile
 from segmentation.domain.rules.parse import Known
 from segmentation.domain.rules.parse_segment import parse_segment
@@ -38,7 +38,7 @@ PROBES = 4  # between one news and the next
 ZONE = "Asia/Shanghai"  # of tests.books
 AN_INSTANT = timedelta(microseconds=1)
 DAY = timedelta(days=1)
-RULES = Rules(CURRENCY, 2, 3, 15 * DAY, 60 * DAY, 180 * DAY)
+THRESHOLDS = Thresholds(CURRENCY, 2, 3, 15 * DAY, 60 * DAY, 180 * DAY)
 
 Places = dict[Probe, frozenset[str]]
 
@@ -82,7 +82,7 @@ def _trees(speaker: Speaker) -> dict[str, Tree]:
 
 
 def _world(trees: dict[str, Tree], *, cut: bool) -> World[Profile]:
-    return World(service({SHOP: book(SHOP, RULES, _segments(trees))}), cut=cut)
+    return World(service({SHOP: book(SHOP, THRESHOLDS, _segments(trees))}), cut=cut)
 
 
 def _agree(trees: dict[str, Tree], shop: Shop, places: Places) -> None:

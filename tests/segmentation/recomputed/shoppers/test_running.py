@@ -13,7 +13,7 @@ from common.contracts.notifier import MessageOpened, MessageSent
 from common.decision import AN_INSTANT, Aggregate
 from common.money import Money
 from segmentation.domain.decide import decider
-from segmentation.domain.models.lifecycle import Rules
+from segmentation.domain.models.lifecycle import Thresholds
 from segmentation.domain.profile.state import Profile
 from tests.books import book, figures_of_shoppers, models_of_shoppers
 from tests.laws.streams import event
@@ -22,8 +22,8 @@ from tests.segmentation.recomputed.shoppers.recompute import Facts, recompute
 from tests.segmentation.recomputed.shoppers.test_equality import TIGHT, differences, instants, plain, time_of
 
 SHOP = "shop"
-RULES = Rules("CNY", 2, 3, timedelta(days=15), timedelta(days=60), timedelta(days=180))
-DECIDE = decider({SHOP: book(SHOP, RULES, models=models_of_shoppers(**TIGHT))})
+THRESHOLDS = Thresholds("CNY", 2, 3, timedelta(days=15), timedelta(days=60), timedelta(days=180))
+DECIDE = decider({SHOP: book(SHOP, THRESHOLDS, models=models_of_shoppers(**TIGHT))})
 CUSTOMERS = {"olist": 120, "ga_merch_store": 60, "taobao_userbehavior": 20}
 
 

@@ -16,7 +16,7 @@ class Settings(Struct, frozen=True):
     """A shop's preset, a part for each model; what is None leaves its model out."""
 
     currency: str  # ISO 4217; that of every payment
-    lifecycle: lifecycle.Rules
+    lifecycle: lifecycle.Thresholds
     product_cycle: Cycles | None = None
     rfm: Plan | None = None
     rfm_fixed: FixedBounds | None = None

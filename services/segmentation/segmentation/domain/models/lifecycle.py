@@ -24,7 +24,7 @@ class Fans(Struct, frozen=True):
     within: timedelta
 
 
-class Rules(Struct, frozen=True):
+class Thresholds(Struct, frozen=True):
     """A shop's thresholds. Each activity lasts from its own up to, not including, the next; a day is 24 hours."""
 
     currency: str  # ISO 4217; that of every payment
@@ -36,7 +36,7 @@ class Rules(Struct, frozen=True):
     fans: Fans | None = None  # without, nobody is one
 
 
-def classify(purchases: Purchases | None, at: datetime, rules: Rules) -> tuple[Lifecycle, Activity | None]:
+def classify(purchases: Purchases | None, at: datetime, rules: Thresholds) -> tuple[Lifecycle, Activity | None]:
     """Lifecycle and activity at an instant; who never bought is a prospect and has no activity."""
     if purchases is None:
         return "prospect", None
@@ -55,7 +55,7 @@ def classify(purchases: Purchases | None, at: datetime, rules: Rules) -> tuple[L
     return ("repeat" if purchases.count >= rules.repeat_from else "new"), activity
 
 
-def next_change_at(purchases: Purchases | None, at: datetime, rules: Rules) -> datetime | None:
+def next_change_at(purchases: Purchases | None, at: datetime, rules: Thresholds) -> datetime | None:
     """When `classify` next gives something else if nothing happens: the first threshold after `at`, if there is one."""
     if purchases is None:
         return None
@@ -66,14 +66,14 @@ def next_change_at(purchases: Purchases | None, at: datetime, rules: Rules) -> d
     return None
 
 
-def days_passed(purchases: Purchases, at: datetime, rules: Rules) -> int:
+def days_passed(purchases: Purchases, at: datetime, rules: Thresholds) -> int:
     """The last threshold passed, in days."""
     age = at - purchases.last_at
     thresholds = (rules.stimulate_from, rules.winback_from, rules.lost_from)
     return max((threshold.days for threshold in thresholds if threshold <= age), default=0)
 
 
-def model(rules: Rules) -> Model:
+def model(rules: Thresholds) -> Model:
     """By a shop's thresholds."""
     reads = {PURCHASE} if rules.fans is None else {PURCHASE, REVIEW, SHARE}
 

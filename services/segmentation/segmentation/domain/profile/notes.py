@@ -29,7 +29,7 @@ def is_news(what: Data | Timer) -> bool:
     return isinstance(what, NEWS)
 
 
-def told(profile: Profile, occasion: Occasion) -> Profile:
+def noted(profile: Profile, occasion: Occasion) -> Profile:
     """The profile with the note among those that wait; of one time, in the order told."""
     note = _note(occasion)
     if any(_same(note, other) for other in profile.waiting):

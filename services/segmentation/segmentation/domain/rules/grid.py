@@ -35,7 +35,7 @@ _NAMES: dict[str, dict[Lifecycle | Activity, str]] = {
 }
 
 
-class Segment(Struct, frozen=True):
+class Cell(Struct, frozen=True):
     """A cell of the grid."""
 
     segment: str
@@ -55,8 +55,8 @@ def segment_id(lifecycle: Lifecycle, activity: Activity | None) -> str:
     return lifecycle if activity is None else f"{lifecycle}-{activity}"
 
 
-SEGMENTS: tuple[Segment, ...] = (
-    Segment(segment_id("prospect", None), "prospect", None),
-    *(Segment(segment_id(*cell), *cell) for cell in product(_LIFECYCLES, _ACTIVITIES)),
+_CELLS: tuple[Cell, ...] = (
+    Cell(segment_id("prospect", None), "prospect", None),
+    *(Cell(segment_id(*cell), *cell) for cell in product(_LIFECYCLES, _ACTIVITIES)),
 )
-BY_ID: dict[str, Segment] = {one.segment: one for one in SEGMENTS}
+CELLS: dict[str, Cell] = {one.segment: one for one in _CELLS}

@@ -28,7 +28,7 @@ from common.contracts.envelope import Rejection, Time
 from segmentation.domain.profile.catalogue import ATTRIBUTE, FIELDS, SERIES, VALUES
 from segmentation.domain.rules.cost import MAX_COST, cost
 from segmentation.domain.rules.evaluate import LOTS
-from segmentation.domain.rules.grid import BY_ID as CELLS
+from segmentation.domain.rules.grid import CELLS
 from segmentation.domain.rules.rule import (
     Bucket,
     Events,

@@ -11,7 +11,7 @@ from typing import Any
 
 from common.contracts.envelope import Rejection
 from segmentation.domain.rules.cost import reads
-from segmentation.domain.rules.grid import BY_ID
+from segmentation.domain.rules.grid import CELLS
 from segmentation.domain.rules.parse import Known, parse
 from segmentation.domain.rules.rule import Segment
 
@@ -35,7 +35,7 @@ def parse_segment(
     segment = tree.get("segment")
     if not isinstance(segment, str) or not SEGMENT_ID.fullmatch(segment):
         faults.append(Rejection(f"{under}.segment", "must be 1 to 64 of a-z, 0-9, _ and -, a letter or digit first"))
-    elif segment in BY_ID:
+    elif segment in CELLS:
         faults.append(Rejection(f"{under}.segment", "is a segment that every shop has"))
     names = tree.get("names", {})
     faults.extend(_faults_of_names(names, f"{under}.names", names_needed))
