@@ -6,7 +6,6 @@ what time has not reached says what it said, and costs nothing.
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from heapq import heapify, heappop, heappush
 from typing import Any
 
 from common.contracts.envelope import Data
@@ -15,7 +14,7 @@ from segmentation.domain.models.model import Model
 from segmentation.domain.profile.catalogue import OF_SEGMENT
 from segmentation.domain.profile.person import Person, person_of
 from segmentation.domain.profile.state import Kept, Place, Profile, Value
-from segmentation.domain.rulebook import Rulebook
+from segmentation.domain.rulebook import NOWHERE, Places, Rulebook, first_of, places
 from segmentation.domain.rules.evaluate import Answer
 from segmentation.domain.rules.grid import CELLS, segment_id
 from segmentation.domain.rules.rule import Segment
@@ -81,25 +80,26 @@ class Asking:
 
     def _ask_models(self) -> None:
         book, resting = self._book, self._profile.resting
-        waiting = [*range(len(book.models))] if self._everything else [*self._models_concerned()]
-        for number in _in_order(waiting):
+        waiting = _all(book.models) if self._everything else self._models_concerned()
+        while waiting:
+            number = first_of(waiting)
+            waiting ^= 1 << number
             model = book.models[number]
             if resting and LIFECYCLE not in model.fields:
                 continue
             for name in self._ask_model(model):
-                for reader in book.models_by_reads.get(name, ()):
-                    if reader > number:
-                        heappush(waiting, reader)
+                waiting |= _after(number, book.models_by_reads.get(name, NOWHERE))
 
-    def _models_concerned(self) -> set[int]:
+    def _models_concerned(self) -> Places:
         book, at, revision = self._book, self._at, self._profile.revision
-        found: set[int] = set()
+        found = NOWHERE
         for name in self.touched:
-            found.update(book.models_by_reads.get(name, ()))
+            found |= book.models_by_reads.get(name, NOWHERE)
         due = [name for name, known in self.answers.items() if (end := known.until) is not None and end <= at]
-        found.update(book.model_numbers[name] for name in due if name in book.model_numbers)
+        if due:
+            found |= places(book.model_numbers[name] for name in due if name in book.model_numbers)
         if revision < book.revision:
-            found.update(number for number, model in enumerate(book.models) if model.revision > revision)
+            found |= places(number for number, model in enumerate(book.models) if model.revision > revision)
         return found
 
     def _ask_model(self, model: Model) -> Sequence[str]:
@@ -150,10 +150,12 @@ class Asking:
         book, at, facts = self._book, self._at, self._person.facts
         if book.revision > self._profile.revision or (self._everything and book.revision == self._profile.revision):
             self._leave_archived()
-        waiting = [*range(len(book.segments))] if self._everything else [*self._concerned()]
+        waiting = _all(book.segments) if self._everything else self._concerned()
         others = _Others(self)
         segments, gates, asks = book.segments, book.gates, book.asks
-        for number in _in_order(waiting):
+        while waiting:
+            number = first_of(waiting)
+            waiting ^= 1 << number
             segment = segments[number]
             before = self.places.get(segment.segment)
             gate = gates[number]
@@ -167,19 +169,20 @@ class Asking:
             if holds is not (before is not None and before.inside):
                 reason = self._reason(segment, before)
                 self._tell(segment.segment, reason, segment.version, entered=holds)
-                for reader in book.by_reads.get(f"{OF_SEGMENT}{segment.segment}", ()):
-                    heappush(waiting, reader)
+                waiting |= book.by_reads.get(f"{OF_SEGMENT}{segment.segment}", NOWHERE)  # who asks stands behind
 
-    def _concerned(self) -> set[int]:
-        book, at = self._book, self._at
-        found: set[int] = set()
+    def _concerned(self) -> Places:
+        book, at, revision = self._book, self._at, self._profile.revision
+        found = NOWHERE
         for name in self.touched:
-            found.update(book.by_reads.get(name, ()))
+            found |= book.by_reads.get(name, NOWHERE)
         if self._before is None:
-            found.update(book.drawn)
+            found |= book.drawn
         due = [name for name, place in self.places.items() if (end := place.until) is not None and end <= at]
-        found.update(book.numbers[name] for name in due if name in book.numbers)
-        found.update(book.numbers[each.segment] for each in book.edited_after(self._profile.revision))
+        if due:
+            found |= places(book.numbers[name] for name in due if name in book.numbers)
+        if revision < book.revision:
+            found |= places(number for number, each in enumerate(book.segments) if each.revision > revision)
         return found
 
     def _reason(self, segment: Segment, before: Place | None) -> str:
@@ -223,15 +226,13 @@ class Asking:
         return segment_id(lifecycle, activity) if lifecycle else ""  # type: ignore[arg-type]  # texts of the contract
 
 
-def _in_order(waiting: list[int]) -> Iterator[int]:
-    """The lowest first and each once; more of them may be pushed meanwhile."""
-    heapify(waiting)
-    last = -1
-    while waiting:
-        number = heappop(waiting)
-        if number != last:
-            last = number
-            yield number
+def _all(those: Sequence[object]) -> Places:
+    return (1 << len(those)) - 1
+
+
+def _after(number: int, found: Places) -> Places:
+    """Those of them that stand behind that one."""
+    return found >> number + 1 << number + 1
 
 
 def _plain(value: Any) -> Value:

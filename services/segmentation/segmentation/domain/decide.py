@@ -1,7 +1,8 @@
 """From what happened to a customer, or merely the passing of time, to its profile, its segments and what is told."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import get_args
 
 from msgspec.structs import replace
@@ -17,7 +18,7 @@ from segmentation.domain.profile.merge import everything_of, join, part, still_k
 from segmentation.domain.profile.notes import HEARD, heard, is_news, noted, reason
 from segmentation.domain.profile.notes import timer as timer_of_notes
 from segmentation.domain.profile.orders import brought_up
-from segmentation.domain.profile.state import Profile
+from segmentation.domain.profile.state import Kept, Place, Profile
 from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.telling import modelled, moved
 
@@ -110,7 +111,7 @@ def _concerned(
     if everything:
         because = SEEN_AGAIN if known.resting else NEW_RULES
         return _ask(before, profile, touched, occasion, book, because, everything=True)
-    if profile.revision == book.revision and book.heard.isdisjoint(touched):
+    if not isinstance(occasion.what, Timer) and profile.revision == book.revision and book.heard.isdisjoint(touched):
         timers = _timers(profile)
         if not timers or timers[0].due > occasion.at:
             return Decision(profile, (), timers)  # it concerns nobody
@@ -160,11 +161,14 @@ def _ask(
 
 def _timers(profile: Profile, again_at: datetime | None = None) -> tuple[Timer, ...]:
     """When the first of all that was said may change by itself, and when the first note's time comes."""
-    ends = [kept.until for kept in profile.answers.values()]
-    ends += [place.until for place in profile.places.values()]
-    due = min(filter(None, (*ends, again_at)), default=None)
-    change = None if due is None else Timer(due, CHANGE)
-    return tuple(filter(None, (change, timer_of_notes(profile))))
+    due = again_at
+    ends: Iterable[Kept | Place] = chain(profile.answers.values(), profile.places.values())
+    for said in ends:
+        if (until := said.until) is not None and (due is None or until < due):
+            due = until
+    timers = () if due is None else (Timer(due, CHANGE),)
+    note = timer_of_notes(profile)
+    return timers if note is None else (*timers, note)
 
 
 def _again_at(profile: Profile, occasion: Occasion, book: Rulebook) -> datetime | None:

@@ -14,6 +14,8 @@ from segmentation.domain.rules.lapse import lapse
 from segmentation.domain.rules.rule import Bucket, Fact, Group, Question, Rule, Segment
 
 Gate = tuple[str, tuple[Any, ...]]  # a fact and values of it
+Places = int  # among models or segments: bit n is set for the one at place n, so that many are put together at once
+NOWHERE: Places = 0
 
 
 def asked_about(segment: Segment) -> list[str]:
@@ -40,14 +42,14 @@ class Rulebook(msgspec.Struct, frozen=True, dict=True):
         return {each.segment: each for each in self.segments}
 
     @cached_property
-    def by_reads(self) -> Mapping[str, tuple[int, ...]]:
+    def by_reads(self) -> Mapping[str, Places]:
         """Places in `segments` by what is read there: a kind of events, a fact, a segment (`segment:<name>`)."""
-        return _places(segment.reads for segment in self.segments)
+        return _readers(segment.reads for segment in self.segments)
 
     @cached_property
-    def models_by_reads(self) -> Mapping[str, tuple[int, ...]]:
+    def models_by_reads(self) -> Mapping[str, Places]:
         """Places in `models` by what is read there: a kind of events, a fact."""
-        return _places(model.reads for model in self.models)
+        return _readers(model.reads for model in self.models)
 
     @cached_property
     def model_numbers(self) -> Mapping[str, int]:
@@ -65,9 +67,9 @@ class Rulebook(msgspec.Struct, frozen=True, dict=True):
         return {each.segment: number for number, each in enumerate(self.segments)}
 
     @cached_property
-    def drawn(self) -> tuple[int, ...]:
+    def drawn(self) -> Places:
         """Where segments stand that ask for a lot, and so have an answer of their own for everybody."""
-        return tuple(number for number, each in enumerate(self.segments) if _draws(each.rule))
+        return places(number for number, each in enumerate(self.segments) if _draws(each.rule))
 
     @cached_property
     def gates(self) -> tuple[Gate | None, ...]:
@@ -97,18 +99,27 @@ class Rulebook(msgspec.Struct, frozen=True, dict=True):
                 wanted.update(asked_about(segment))
         return tuple(segment for segment in self.segments if segment.segment in wanted)
 
-    def edited_after(self, revision: int) -> tuple[Segment, ...]:
-        """Those that a profile of that revision was never asked about as they are now."""
-        return tuple(each for each in self.segments if each.revision > revision) if revision < self.revision else ()
+
+def places(numbers: Iterable[int]) -> Places:
+    """These."""
+    found = NOWHERE
+    for number in numbers:
+        found |= 1 << number
+    return found
 
 
-def _places(reads: Iterable[Iterable[str]]) -> Mapping[str, tuple[int, ...]]:
+def first_of(found: Places) -> int:
+    """The lowest; there is one."""
+    return (found & -found).bit_length() - 1
+
+
+def _readers(reads: Iterable[Iterable[str]]) -> Mapping[str, Places]:
     """By each name, the places at which it is among those read."""
-    found: dict[str, list[int]] = {}
+    found: dict[str, Places] = {}
     for number, names in enumerate(reads):
         for name in names:
-            found.setdefault(name, []).append(number)
-    return {name: tuple(numbers) for name, numbers in found.items()}
+            found[name] = found.get(name, NOWHERE) | 1 << number
+    return found
 
 
 def _gate(rule: Rule) -> Gate | None:
