@@ -8,7 +8,7 @@ import yaml
 
 from common.contracts.envelope import Rejection
 from common.presets import Refused
-from regulars.answer import Customer
+from regulars.history.answer import Customer
 from regulars.history.ending import COLUMNS
 from segmentation.domain.parse import Known
 from segmentation.domain.parse_segment import parse_segment
