@@ -25,8 +25,6 @@ from regulars.embedded_postgres import EmbeddedPostgres, FolderInUse, kept
 from regulars.kafka_broker import KafkaCluster
 from regulars.services import NAMES
 
-DEFAULT_FOLDER = Path(".regulars")
-DEFAULT_SHOP = "demo"
 OWNER_SCOPES = ("ingest", "read", "operate")
 SECRET_BYTES = 32
 REACH_TIMEOUT_S = 10.0

@@ -15,7 +15,7 @@ from common.money import Money
 from common.shops import load_shops
 from journeys import app as journeys
 from journeys import presets as journeys_presets
-from regulars import demo_shop
+from regulars.demo import shop as demo_shop
 
 SHOP = "demo"
 OPENED_AT = datetime(2026, 1, 5, tzinfo=UTC)

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from regulars.demo_shop import HAPPENED, Sent, once, plan, renamed
+from regulars.demo.shop import HAPPENED, Sent, once, plan, renamed
 
 REGISTERED = "customer.registered"
 SHOPS_AT_ONCE = 8  # of 400 customers each: neighbours in the stream are rarely the same customer's

@@ -24,7 +24,7 @@ from common.shops import load_shops
 from regulars.bench.as_received import OPENED_AT, SHOP, event
 from regulars.bench.road_stage import decided, quiet
 from regulars.bench.stage import Database
-from regulars.demo_shop import CURRENCY
+from regulars.demo.shop import CURRENCY
 
 EVENTS = Topic("peers.events.v1", "peers", (OrderPaid,))
 SEED = 6  # of the messages

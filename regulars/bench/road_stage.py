@@ -21,7 +21,8 @@ from common.service import Service
 from common.settings import Settings
 from common.telemetry import metrics
 from regulars.bench.stage import Database
-from regulars.services import OPENERS, Name
+from regulars.openers import OPENERS
+from regulars.services import Name
 
 LOOK_EVERY_S = 0.005
 DEADLINE_S = 300.0  # for whatever is awaited: it has gone wrong then

@@ -11,12 +11,12 @@ from time import perf_counter
 import msgspec
 
 from common.shops import load_shops
-from regulars.answer import summary
 from regulars.bench import simulation_bare
 from regulars.bench.figures import Figure, rate
 from regulars.bench.olist_folder import random_rows, write
 from regulars.bench.stage import Stage
 from regulars.history import olist
+from regulars.history.answer import summary
 from regulars.history.virtual_time import Simulation
 
 ORDERS = 30_000  # give more than 100,000 events

@@ -25,7 +25,7 @@ from regulars.bench import as_sent, figures, whole_bare
 from regulars.bench.client import offer, percentile, post, request
 from regulars.bench.figures import Figure
 from regulars.bench.stage import Database, Stage
-from regulars.demo_shop import Sent, expect
+from regulars.demo.shop import Sent, expect
 from regulars.drain import Ends, drained, ends, reached
 from regulars.processes import Process, environment, running
 from regulars.services import NAMES

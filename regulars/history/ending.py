@@ -17,7 +17,7 @@ from common.contracts.envelope import Data, Event
 from common.contracts.ingest import OrderCancelled, OrderPaid
 from common.contracts.segmentation import SegmentRecheck
 from common.decision import Decide, Occasion, Timer
-from regulars.answer import Columns, Ended
+from regulars.history.answer import Columns, Ended
 from segmentation.domain.decide import CHANGE, decider
 from segmentation.domain.models.rfm import NAME, RfmModel, purchaser, rfm
 from segmentation.domain.models.rfm_scale import Scale, quintiles

@@ -15,7 +15,7 @@ from regulars.history.cursor import Cursor
 from regulars.history.lines import Line
 from regulars.history.sending import OnRefused, send
 from regulars.home import Home, admin_of
-from regulars.services import ALL
+from regulars.openers import ALL
 
 DECIDE_TIMEOUT_S = 1_800.0
 

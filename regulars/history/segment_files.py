@@ -8,7 +8,7 @@ import yaml
 
 from common.contracts.envelope import Rejection
 from common.presets import Refused
-from regulars.answer import Customer
+from regulars.history.answer import Customer
 from regulars.history.ending import COLUMNS
 from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.rules.parse import Known

@@ -12,10 +12,10 @@ from common.contracts.envelope import Data, Event
 from common.house import GC_THRESHOLDS
 from common.settings import load_settings
 from common.shops import load_shops
-from regulars.answer import summary, write_customers, write_json
 from regulars.files import mapping as mappings
 from regulars.files.as_events import events_of
 from regulars.files.import_files import of_shop
+from regulars.history.answer import summary, write_customers, write_json
 from regulars.history.ending import columns
 from regulars.history.known import read
 from regulars.history.segment_files import read_segment, rules_of

@@ -22,7 +22,7 @@ from journeys import presets as journeys_presets
 from loyalty import app as loyalty
 from loyalty import presets as loyalty_presets
 from notifier import app as notifier
-from regulars.answer import Answer, Customer, Ended, by_month, customer_of
+from regulars.history.answer import Answer, Customer, Ended, by_month, customer_of
 from regulars.history.ending import days_of
 from segmentation import app as segmentation
 from segmentation import presets as segmentation_presets

@@ -6,10 +6,10 @@ import pytest
 
 import regulars.history.virtual_time
 from common.shops import load_shops
-from regulars.answer import summary
 from regulars.bench import simulation
 from regulars.bench.olist_folder import random_rows, write
 from regulars.bench.stage import stage
+from regulars.history.answer import summary
 from regulars.history.olist import read
 from regulars.history.virtual_time import Simulation
 

@@ -14,7 +14,7 @@ import asyncpg
 
 from common.house import build_house, running
 from common.settings import load_settings
-from regulars.services import ALL
+from regulars.openers import ALL
 from tests.chaos.calm import calm
 from tests.chaos.compare import Differences
 from tests.chaos.faults import Faults

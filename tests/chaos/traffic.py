@@ -13,7 +13,7 @@ from itertools import cycle, islice, pairwise
 from pathlib import Path
 from typing import Any
 
-from regulars import demo_shop
+from regulars.demo import shop as demo_shop
 from regulars.history import olist
 from regulars.history.lines import lines
 from tests.chaos.schedule import Mode

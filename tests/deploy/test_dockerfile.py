@@ -81,7 +81,7 @@ def test_what_is_copied_is_not_ignored() -> None:
                 ignored = not rule.startswith("!")
         return ignored
 
-    needed = ["requirements.lock", "pyproject.toml", "LICENSE", "NOTICE", "libs/common", "regulars/cli.py"]
+    needed = ["requirements.lock", "pyproject.toml", "LICENSE", "NOTICE", "libs/common", "regulars/cli/__init__.py"]
     needed += [
         f"services/{name}/pyproject.toml" for name in ("ingest", "segmentation", "journeys", "loyalty", "notifier")
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from regulars.demo_shop import DAY, DAYS, plan
+from regulars.demo.shop import DAY, DAYS, plan
 from tests.e2e.commands import run, running, servers_on, until
 
 SHARE_BEFORE_THE_STOP = 0.4

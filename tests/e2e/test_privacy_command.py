@@ -12,11 +12,12 @@ import pytest
 from common.db.migrate import migrate
 from common.house import build_house, running
 from common.web.auth import create_key
-from regulars import people, privacy
 from regulars.asking import Elsewhere
 from regulars.drain import drained
 from regulars.home import Home
-from regulars.services import ALL, NAMES
+from regulars.openers import ALL
+from regulars.services import NAMES
+from regulars.verbs import customers, privacy
 from tests.contract.waiting import until
 from tests.ingest.conftest import settings_for
 
@@ -107,7 +108,7 @@ async def slashed(home: Home, client: httpx.AsyncClient, capsys: pytest.CaptureF
         return (await client.get("/v1/accounts/c%2Fd")).is_success
 
     await until(is_decided, "points for the order")
-    await people.show(home, "demo", "c/d")
+    await customers.show(home, "demo", "c/d")
     await privacy.export(home, "demo", "c/d", None, None)
     names, _, document = capsys.readouterr().out.partition("{")
     assert "of c/d" in names

@@ -13,9 +13,9 @@ from common.web import audit
 from common.web.auth import Caller, key_id_of
 from ingest.api import Intake
 from ingest.imports import Imports
-from regulars import audit as told
-from regulars import keys as verbs
 from regulars.home import Home
+from regulars.verbs import audit as told
+from regulars.verbs import keys as verbs
 from tests.ingest.conftest import Keys, assert_problem, open_ingest, visit
 
 NOTED = "SELECT shop_id, who, action, target, request_id FROM access.audit ORDER BY id"

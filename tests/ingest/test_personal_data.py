@@ -37,7 +37,8 @@ from ingest.deliveries import opened_by_master
 from ingest.vault import Vault
 from regulars.drain import drained
 from regulars.embedded_postgres import EmbeddedPostgres
-from regulars.services import ALL, NAMES
+from regulars.openers import ALL
+from regulars.services import NAMES
 from tests.contract.waiting import until
 from tests.ingest.conftest import MASTER_KEY, lines, settings_for, visit
 from tests.kafka_fixture import StartKafka

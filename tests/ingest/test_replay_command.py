@@ -7,8 +7,8 @@ import asyncpg
 import pytest
 
 from common.settings import Settings
-from regulars import letters
 from regulars.home import Home
+from regulars.verbs import dead_letters
 from tests.ingest.conftest import MASTER_KEY, Keys, lend, open_ingest, visit
 from tests.ingest.test_hooks import call, source
 
@@ -36,7 +36,7 @@ async def test_letters_of_a_removed_source_stay_and_the_others_go(
         assert removed.status_code == 204
         (first, *_) = [row["topic"] for row in await admin.fetch(LEFT)]
         lend(monkeypatch, here)
-        await letters.replay(Home(tmp_path), "ingest", None)
+        await dead_letters.replay(Home(tmp_path), "ingest", None)
         told = capsys.readouterr().out
         counts = "0 accepted, 0 duplicate, 0 ignored, 2 refused, 0 unreadable, 1 removed"
         assert " ".join(told.split()) == f"3 sent again: {counts}"

@@ -16,9 +16,9 @@ from ingest.connectors import known, woocommerce
 from ingest.connectors.port import Converted, Delivery, Ignored, Origin
 from ingest.deliveries import Housekeeping
 from ingest.vault import Vault
-from regulars import reprocess as command
 from regulars.asking import Elsewhere
 from regulars.home import Home
+from regulars.verbs import reprocess as command
 from tests.ingest.conftest import MASTER_KEY, Ingest, Keys, assert_problem, lend, open_ingest, rows_of
 from tests.ingest.test_hooks import QUERY, TRACK, call, source, track
 

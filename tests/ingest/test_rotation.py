@@ -19,8 +19,8 @@ from common.settings import Settings, load_settings
 from ingest import rotation
 from ingest.sealing import MARK, open_, place_of, seal
 from ingest.vault import Vault
-from regulars import vault as command
 from regulars.home import Home
+from regulars.verbs import vault as command
 from tests.ingest.conftest import MASTER_KEY, Ingest, Keys, open_ingest, visit
 from tests.ingest.test_hooks import QUERY, TRACK, call, track
 

@@ -16,8 +16,8 @@ from pydantic import SecretStr
 from common.settings import Settings
 from ingest import sources
 from ingest.vault import Vault
-from regulars import sources as command
 from regulars.home import Home
+from regulars.verbs import sources as command
 from tests.ingest.conftest import MASTER_KEY, Ingest, Keys, assert_problem, open_ingest
 
 

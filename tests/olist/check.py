@@ -27,10 +27,10 @@ from common.shops import load_shops
 from common.telemetry import logs
 from common.web.auth import create_key
 from loyalty.domain.account import Account
-from regulars.answer import Answer, Customer, customer_of, summary, write_customers
 from regulars.drain import drained
 from regulars.embedded_postgres import EmbeddedPostgres
 from regulars.history import olist
+from regulars.history.answer import Answer, Customer, customer_of, summary, write_customers
 from regulars.history.cursor import Cursor
 from regulars.history.import_verb import import_history
 from regulars.history.lines import lines

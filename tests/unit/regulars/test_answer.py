@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from loyalty.domain.account import Account
-from regulars.answer import Answer, Customer, by_month, customer_of, summary, write_customers, write_json
+from regulars.history.answer import Answer, Customer, by_month, customer_of, summary, write_customers, write_json
 from segmentation.domain.profile.state import Profile, Purchases
 
 SAO_PAULO = timezone(timedelta(hours=-3))

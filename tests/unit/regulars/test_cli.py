@@ -1,6 +1,8 @@
 """What the command says when it can not do what it is asked: one message for whoever can mend it, and nothing begun."""
 
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -171,3 +173,11 @@ def test_a_source_may_be_of_any_kind(here: Path) -> None:
     status, printed, _ = said("sources", "add", "--help")
     assert status == 0
     assert not [kind for kind in CONNECTORS if kind not in printed]
+
+
+def test_help_answers_at_once() -> None:
+    """What takes long to import waits until a verb is called that needs it."""
+    asked = "import sys, regulars.cli; print(*{name.partition('.')[0] for name in sys.modules})"
+    imported = subprocess.run([sys.executable, "-c", asked], check=True, capture_output=True, text=True).stdout.split()
+    assert "typer" in imported
+    assert not {"aiokafka", "alembic", "asyncpg", "fastapi", "httpx", "pydantic", "sqlalchemy"} & {*imported}

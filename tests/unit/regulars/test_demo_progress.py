@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from common.clock import parse_clock
-from regulars.demo import Progress, _clock
-from regulars.demo_shop import DAY, DAYS
+from regulars.demo.run import Progress, _clock
+from regulars.demo.shop import DAY, DAYS
 from regulars.embedded_postgres import FolderInUse
 from regulars.home import Home
 

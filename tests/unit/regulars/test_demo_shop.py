@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from ingest.domain.accept import Accepted, accept
-from regulars.demo_shop import DAY, DAYS, HAPPENED, HOUR, Expected, Sent, expect, plan
+from regulars.demo.shop import DAY, DAYS, HAPPENED, HOUR, Expected, Sent, expect, plan
 
 OPENED = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -14,7 +14,7 @@ from common.contracts.envelope import Data, Event
 from common.contracts.ingest import OrderCancelled, OrderPaid
 from common.money import Money
 from common.shops import load_shops
-from regulars.answer import Columns
+from regulars.history.answer import Columns
 from regulars.history.ending import COLUMNS, columns, days_of
 from regulars.history.segment_files import BadSegments, read_segment, rules_of
 from regulars.history.virtual_time import Simulation

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from regulars import segments
 from regulars.history.segment_files import read_segment
 from regulars.home import Home
+from regulars.verbs import segments
 
 RULE = {"count": "purchase", "op": "gte", "value": 2}
 OFTEN = {"segment": "often", "names": {"en": "Often"}, "in": RULE, "preset": False, "state": "live", "version": 3}

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from common.contracts.ingest import OrderPaid
 from common.shops import load_shops
-from regulars.answer import summary, write_customers
 from regulars.bench.olist_folder import Order, Review, write
+from regulars.history.answer import summary, write_customers
 from regulars.history.olist import read
 from regulars.history.virtual_time import Simulation
 from tests.olist import recompute

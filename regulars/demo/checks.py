@@ -23,7 +23,7 @@ from common.shops import Shops
 from journeys import app as journeys
 from journeys import presets
 from loyalty.domain.account import Account
-from regulars.demo_shop import Expected, Sent
+from regulars.demo.shop import Expected, Sent
 from regulars.services import NAMES
 from segmentation.domain.profile.state import Profile
 

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from common.house import House, running, until_stopped
 from regulars.home import Home, admin_of
-from regulars.services import ALL
+from regulars.openers import ALL
 
 console = Console()
 

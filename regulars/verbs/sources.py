@@ -15,7 +15,7 @@ from common.web import audit
 from ingest import sources
 from ingest.vault import Vault
 from regulars.home import Home, admin_of
-from regulars.vault import vault_of
+from regulars.verbs.vault import vault_of
 
 PAGE = 500
 

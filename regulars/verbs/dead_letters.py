@@ -19,7 +19,7 @@ from ingest.tracking import OUTCOME
 from regulars.asking import TIMEOUT_S, address, ask
 from regulars.home import Home, admin_of
 from regulars.services import NAMES, Name
-from regulars.vault import vault_of
+from regulars.verbs.vault import vault_of
 
 PAGE = 500
 LEFT = ("unreadable", "removed")  # letters that stay

@@ -19,11 +19,12 @@ from rich.table import Table
 from common.clock import RealClock
 from common.house import House, running, until_stopped
 from common.settings import load_settings
-from regulars.demo_check import Check, checks
-from regulars.demo_shop import DAY, DAYS, HAPPENED, Sent, expect, plan
+from regulars.defaults import DEFAULT_SHOP
+from regulars.demo.checks import Check, checks
+from regulars.demo.shop import DAY, DAYS, HAPPENED, Sent, expect, plan
 from regulars.drain import drained
-from regulars.home import DEFAULT_SHOP, Home, admin_of, write_closed
-from regulars.services import ALL
+from regulars.home import Home, admin_of, write_closed
+from regulars.openers import ALL
 
 RUN_S = 54.0  # for all days; a shop's day is under a second
 FACTOR = DAYS * DAY.total_seconds() / RUN_S
