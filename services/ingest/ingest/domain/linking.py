@@ -128,7 +128,7 @@ class _Linking:
         counting = [name for name in counting if not self._is_shared(name)]
         known = [name for name in counting if name.kind != ORDER and self._owner(name) is not None]
         person = self._owner(known[0]) if known else self._by_order(counting)
-        if person is None or self._deserves_a_name(event, counting, person):
+        if person is None or (not event.subject and self._deserves_a_name(counting, known, person)):
             person = self._alive(event.fallback)
         self._people.setdefault(person, Person({}, (event.at, place)))
         for name in counting:
@@ -140,11 +140,15 @@ class _Linking:
                 person = self._join(person, owner, name, event.at, place)
         self.linked.people.append(person)
 
-    def _deserves_a_name(self, event: Named, names: Sequence[Name], person: str) -> bool:
+    def _deserves_a_name(self, names: Sequence[Name], known: Sequence[Name], person: str) -> bool:
         """Whether somebody who was a cart, a browser or a phone number until now turns out to be a buyer: from now on
-        the person is called so, as everybody would look for it, and who was known before is merged into that one."""
+        the person is called so, as everybody would look for it, and who was known before is merged into that one, by
+        one of the known names that may do so."""
         new = [name for name in names if name.kind in CALLING and name not in self._standing]
-        return bool(new) and not event.subject and STRENGTH[new[0].kind] < self._person(person).strength
+        before = self._person(person)
+        if not new or STRENGTH[new[0].kind] >= before.strength:
+            return False
+        return any(self._owner(name) == person and self._may_merge(name, before.strength) for name in known)
 
     def _alive(self, person: str) -> str:
         return alive(self.linked.into, person)
@@ -187,14 +191,12 @@ class _Linking:
 
     def _join(self, one: str, other: str, name: Name, at: datetime, place: int) -> str:
         """Makes the two one where the name may do that; returns whose the event is."""
-        rule = self._rules.kinds[name.kind]
         a, b = self._person(one), self._people.setdefault(other, Person({}, (at, place)))
-        may = rule.merges == "all" or (rule.merges == "weaker" and max(a.strength, b.strength) >= STRENGTH[name.kind])
-        if not may or self._are_apart(one, other):
+        if not self._may_merge(name, max(a.strength, b.strength)) or self._are_apart(one, other):
             return one
         together = {kind: a.kinds.get(kind, 0) + b.kinds.get(kind, 0) for kind in a.kinds.keys() | b.kinds.keys()}
         links = self._standing[name].links + 1
-        if self._is_too_much(together, links, rule.per_value):
+        if self._is_too_much(together, links, self._rules.kinds[name.kind].per_value):
             self._share(name, place, one, other)
             return one
         by_age = sorted((one, other), key=self._seniority)
@@ -205,6 +207,11 @@ class _Linking:
         self.linked.into[goes] = stays
         self.linked.merges.append(Merge(goes, stays, name, place))
         return stays
+
+    def _may_merge(self, name: Name, weaker: int) -> bool:
+        """Whether the name may make one of two people, the weaker of whom is known by a name of that strength."""
+        merges = self._rules.kinds[name.kind].merges
+        return merges == "all" or (merges == "weaker" and weaker >= STRENGTH[name.kind])
 
     def _share(self, name: Name, place: int, one: str, owner: str) -> None:
         """The name is nobody's from now on; an id stays what it is."""
