@@ -114,7 +114,7 @@ def _known(what: list[str]) -> tuple[Kind, Path]:
     """A known data set: its name and its folder."""
     name, *folder = what
     if name not in list(Kind):
-        raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, Kind))}; files need --mapping")
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(str, Kind))}; files need --mapping")
     if len(folder) != 1:
         raise typer.BadParameter(f"{name} wants the folder with its files")
     return Kind(name), Path(folder[0])
