@@ -23,6 +23,8 @@ RUNTIME := $(VENV)/runtime.stamp
 DEV := $(VENV)/dev.stamp
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Images like to set it; the hundreds of processes that the tests start would each compile all the sources anew.
+unexport PYTHONDONTWRITEBYTECODE
 PIP := $(PY) -m pip --quiet
 INSTALL_MEMBERS := $(PIP) install --no-deps --no-build-isolation -e . $(MEMBERS:%=-e ./%)
 
@@ -61,8 +63,9 @@ nightly: $(DEV) ## what takes longer than anybody waits for: FUZZ=20000 bodies f
 	REGULARS_FUZZ_EXAMPLES=$(FUZZ) $(PY) -m pytest -n $(WORKERS) tests/ingest/test_fuzz_connectors.py $(ARGS)
 	REGULARS_RULES=$(RULES) REGULARS_INSTANTS=1000 REGULARS_STORIES=250 REGULARS_BUSIEST=25 REGULARS_SEED=$(SEED) \
 	  $(PY) -m pytest -n 0 --timeout 3600 --log-cli-level INFO tests/segmentation/recomputed/rules $(ARGS)
-	REGULARS_WHOLE_FILES=1 $(PY) -m pytest -n $(WORKERS) --timeout 3600 tests/segmentation/recomputed/purchases \
-	  tests/e2e/test_data_sets.py $(ARGS)
+	REGULARS_WHOLE_FILES=1 REGULARS_ORDERS=10000 $(PY) -m pytest -n $(WORKERS) --timeout 3600 \
+	  tests/segmentation/recomputed/purchases tests/e2e/test_data_sets.py \
+	  tests/e2e/test_four_ways.py tests/e2e/test_simulate.py $(ARGS)
 
 .PHONY: bench
 bench: $(RUNTIME) ## measure this machine: throughput and latency of the whole road

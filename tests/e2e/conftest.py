@@ -1,5 +1,6 @@
 """A folder for each test's installation; and a real order history."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -9,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.data_sets import file_of
+
+# Of the real history, which takes a second for every 400 of them on each of its roads; more in `make nightly`.
+ORDERS = int(os.environ.get("REGULARS_ORDERS", "2500"))
 
 
 @contextmanager
