@@ -15,11 +15,8 @@ Where every test needs the tables of the same services, its conftest asks for co
 
 import asyncio
 import itertools
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import asyncpg
 import pytest
@@ -27,6 +24,7 @@ import pytest
 from common.db.migrate import migrate
 from common.settings import Settings
 from regulars.embedded_postgres import EmbeddedPostgres
+from tests.memory import temporary
 
 # A copy of files: pages through the log, which is the default, take seven times as long where nothing need last.
 CREATE = "CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"
@@ -73,12 +71,10 @@ class Copies:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[EmbeddedPostgres]:
     """One running server; it belongs to this worker process alone, and forgets everything with the power."""
-    # Not pytest's own temporary folder: a second run closes that to PostgreSQL's account while we use it.
-    folder = Path(tempfile.mkdtemp(prefix="regulars-test-"))
-    server = asyncio.run(EmbeddedPostgres.start(folder, durable=False))
-    yield server
-    asyncio.run(server.stop())
-    shutil.rmtree(folder, ignore_errors=True)
+    with temporary() as folder:
+        server = asyncio.run(EmbeddedPostgres.start(folder, durable=False))
+        yield server
+        asyncio.run(server.stop())
 
 
 @pytest.fixture(scope="session")
