@@ -7,6 +7,8 @@
 PYTHON ?= python3
 # One more than small machines have cores: what tests wait for is as often a clock or another process as a core.
 WORKERS ?= 3
+# Tests handed to a worker at a time: so few that the long ones, which come early, do not all fall to one.
+AT_ONCE := 100
 OLIST ?= data/olist
 FUZZ ?= 20000
 RULES ?= 300
@@ -57,7 +59,7 @@ check: static ## format, lint, types, tidy, laws and unit tests: seconds
 
 .PHONY: test
 test: static ## everything that check does, and all tests on real servers
-	$(PY) -m pytest -n $(WORKERS) --durations=10 $(ARGS)
+	$(PY) -m pytest -n $(WORKERS) --maxschedchunk $(AT_ONCE) --durations=10 $(ARGS)
 
 .PHONY: nightly
 nightly: $(DEV) ## what takes longer than anybody waits for: FUZZ=20000 bodies for every connector, RULES=300 rules, shops' whole files
