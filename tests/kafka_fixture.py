@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from regulars.kafka_broker import KafkaCluster, KafkaUnavailable, brokers_at
+from tests.memory import temporary
 
 POLL_S = 0.1
 # The process that started the broker waits this long for the others to finish with it: less than pytest's own timeout,
@@ -34,7 +35,7 @@ def cannot_start(reason: str) -> NoReturn:
 
 
 async def start_or_skip(folder: Path, nodes: int = 1) -> KafkaCluster:
-    """A cluster with its data in the folder, which pytest clears away in its own time."""
+    """A cluster with its data in the folder."""
     try:
         return await KafkaCluster.start(nodes, folder)
     except KafkaUnavailable as fault:
@@ -65,22 +66,23 @@ async def shared_broker(folder: Path) -> AsyncIterator[str]:
     """
     address, gate, users = folder / "kafka.address", folder / "kafka.gate", folder / "kafka.users"
     cluster: KafkaCluster | None = None
-    async with AsyncExitStack() as share:
-        async with locked(gate, fcntl.LOCK_EX):
-            if not (address.exists() and await brokers_at(address.read_text())):
-                cluster = await start_or_skip(folder / f"kafka-of-{os.getpid()}")
-                address.write_text(cluster.bootstrap)
-            await share.enter_async_context(locked(users, fcntl.LOCK_SH))
-        try:
-            yield address.read_text()
-        finally:
-            await share.aclose()
-            if cluster is not None:
-                try:
-                    async with locked(gate, fcntl.LOCK_EX), locked(users, fcntl.LOCK_EX):
-                        address.unlink()
-                finally:
-                    await cluster.stop(KILL_AT_ONCE_S)
+    with temporary() as home:
+        async with AsyncExitStack() as share:
+            async with locked(gate, fcntl.LOCK_EX):
+                if not (address.exists() and await brokers_at(address.read_text())):
+                    cluster = await start_or_skip(home)
+                    address.write_text(cluster.bootstrap)
+                await share.enter_async_context(locked(users, fcntl.LOCK_SH))
+            try:
+                yield address.read_text()
+            finally:
+                await share.aclose()
+                if cluster is not None:
+                    try:
+                        async with locked(gate, fcntl.LOCK_EX), locked(users, fcntl.LOCK_EX):
+                            address.unlink()
+                    finally:
+                        await cluster.stop(KILL_AT_ONCE_S)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -96,15 +98,12 @@ async def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> AsyncIter
 
 
 @pytest_asyncio.fixture
-async def start_kafka(tmp_path: Path) -> AsyncIterator[StartKafka]:
+async def start_kafka() -> AsyncIterator[StartKafka]:
     """Starts clusters of the test's own: `cluster = await start_kafka(nodes=3)`."""
     async with AsyncExitStack() as running:
-        count = 0
 
         async def start(nodes: int = 1) -> KafkaCluster:
-            nonlocal count
-            count += 1
-            cluster = await start_or_skip(tmp_path / f"kafka-{count}", nodes)
+            cluster = await start_or_skip(running.enter_context(temporary()), nodes)
             running.push_async_callback(cluster.stop, KILL_AT_ONCE_S)
             return cluster
 

@@ -4,32 +4,77 @@
         connection = await asyncpg.connect(fresh_database)
 
 For SQLAlchemy replace the scheme: `fresh_database.replace("postgresql://", "postgresql+asyncpg://", 1)`.
+
+Where every test needs the tables of the same services, its conftest asks for copies of one database that has them:
+
+    @pytest.fixture
+    async def fresh_database(copies: Copies) -> AsyncIterator[str]:
+        async with copies.of("ingest", "journeys") as database:
+            yield database
 """
 
 import asyncio
 import itertools
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
 
+from common.db.migrate import migrate
+from common.settings import Settings
 from regulars.embedded_postgres import EmbeddedPostgres
+from tests.memory import temporary
+
+# A copy of files: pages through the log, which is the default, take seven times as long where nothing need last.
+CREATE = "CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"
+# What a role has set in a database stands outside of it, so a copy of the database lacks it.
+OF_ROLES = """
+SELECT format('ALTER ROLE %I IN DATABASE {name} SET %s = %s', r.rolname, split_part(c, '=', 1), split_part(c, '=', 2))
+FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole JOIN pg_database d ON d.oid = s.setdatabase,
+    unnest(s.setconfig) AS c
+WHERE d.datname = $1
+"""
 
 _numbers = itertools.count(1)
+
+
+class Copies:
+    """Migrated databases, each copied from one that was: to migrate them all would take longer than most tests do."""
+
+    def __init__(self, server: EmbeddedPostgres) -> None:
+        self._server = server
+        self._originals: dict[tuple[str, ...], str] = {}
+
+    @asynccontextmanager
+    async def of(self, *services: str) -> AsyncIterator[str]:
+        """The superuser's address of a database with the schemas of these services, for as long as the context."""
+        if services not in self._originals:
+            self._originals[services] = await self._migrated(services)
+        original = self._originals[services]
+        async with _database(self._server, original) as (name, admin):
+            for row in await admin.fetch(OF_ROLES.format(name=name), original):
+                await admin.execute(row[0])
+            yield self._server.dsn(database=name)
+
+    async def _migrated(self, services: tuple[str, ...]) -> str:
+        """The name of a new one, which stays to the end of the server."""
+        name = f"original_{len(self._originals)}"
+        admin = await asyncpg.connect(self._server.dsn())
+        await admin.execute(CREATE.format(name=name, template="template0"))
+        await admin.close()
+        dsn = self._server.dsn(database=name)
+        await migrate(Settings(database=dsn.replace("postgres@", "", 1), admin_database=dsn), services)
+        return name
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[EmbeddedPostgres]:
     """One running server; it belongs to this worker process alone, and forgets everything with the power."""
-    # Not pytest's own temporary folder: a second run closes that to PostgreSQL's account while we use it.
-    folder = Path(tempfile.mkdtemp(prefix="regulars-test-"))
-    server = asyncio.run(EmbeddedPostgres.start(folder, durable=False))
-    yield server
-    asyncio.run(server.stop())
-    shutil.rmtree(folder, ignore_errors=True)
+    with temporary() as folder:
+        server = asyncio.run(EmbeddedPostgres.start(folder, durable=False))
+        yield server
+        asyncio.run(server.stop())
 
 
 @pytest.fixture(scope="session")
@@ -38,14 +83,27 @@ def postgres_dsn(postgres_server: EmbeddedPostgres) -> str:
     return postgres_server.dsn()
 
 
+@pytest.fixture(scope="session")
+def copies(postgres_server: EmbeddedPostgres) -> Copies:
+    """The originals are made when somebody asks for the first copy."""
+    return Copies(postgres_server)
+
+
 @pytest.fixture
 async def fresh_database(postgres_server: EmbeddedPostgres) -> AsyncIterator[str]:
     """The superuser's address of an empty database that is this test's alone."""
-    name = f"test_{next(_numbers)}"
-    admin = await asyncpg.connect(postgres_server.dsn())
-    try:
-        await admin.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+    async with _database(postgres_server, "template0") as (name, _):
         yield postgres_server.dsn(database=name)
+
+
+@asynccontextmanager
+async def _database(server: EmbeddedPostgres, template: str) -> AsyncIterator[tuple[str, asyncpg.Connection]]:
+    """The name of a database that is gone afterwards, and the superuser's connection to the server's first."""
+    name = f"test_{next(_numbers)}"
+    admin = await asyncpg.connect(server.dsn())
+    try:
+        await admin.execute(CREATE.format(name=name, template=template))
+        yield name, admin
         await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:
         await admin.close()

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ import asyncpg
 from common.house import build_house, running
 from common.settings import load_settings
 from regulars.openers import ALL
+from tests import memory
 from tests.chaos.calm import calm
 from tests.chaos.compare import Differences
 from tests.chaos.faults import Faults
@@ -85,7 +85,7 @@ async def run(plan: Plan, say: Say) -> Report:
     play = await asyncio.to_thread(acts, plan.size, plan.seed, plan.olist)
     report.events = total(play)
     say(f"seed {plan.seed}, {plan.mode}: {report.events:,} events in {len(play)} acts, {plan.faults} faults")
-    folder = Path(tempfile.mkdtemp(prefix="regulars-chaos-"))
+    folder = memory.folder()
     try:
         async with contextlib.AsyncExitStack() as stack:
             async with asyncio.TaskGroup() as tasks:  # the cluster starts while the undisturbed run is under way

@@ -3,11 +3,11 @@
 import os
 import shutil
 import signal
-import tempfile
 from pathlib import Path
 
 from regulars.embedded_postgres import EmbeddedPostgres
 from regulars.embedded_postgres.server import SOCKET_NAME
+from tests.memory import folder
 
 # The disk may forget with the power, which stays on here; what is committed must outlive a kill.
 SETTINGS = {"synchronous_commit": "on"}
@@ -23,9 +23,8 @@ class MortalPostgres:
 
     @classmethod
     async def born(cls) -> "MortalPostgres":
-        # Not pytest's own folder: its path is too long for a socket, and closed to PostgreSQL's account.
-        folder = Path(tempfile.mkdtemp(prefix="regulars-test-"))
-        return cls(folder, await EmbeddedPostgres.start(folder, durable=False, settings=SETTINGS))
+        home = folder()
+        return cls(home, await EmbeddedPostgres.start(home, durable=False, settings=SETTINGS))
 
     async def kill(self) -> None:
         """As a crash would: nothing is written, nobody is told."""

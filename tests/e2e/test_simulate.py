@@ -11,10 +11,10 @@ import pytest
 from regulars.bench.olist_folder import Order, random_rows, write
 from regulars.history.olist import read
 from tests.e2e.commands import RUN_TIMEOUT_S, run, running
+from tests.e2e.conftest import ORDERS
 from tests.olist import recompute
 
 AT = "2018-09-01T00:00:00-03:00"
-ORDERS = 10_000
 SIMULATION_TIMEOUT_S = 150.0
 STOP_WITHIN_S = 5.0
 FOREVER_ORDERS = 20_000  # of a made-up shop: far more than is simulated before the Ctrl-C

@@ -15,9 +15,9 @@ import httpx
 import pytest
 
 from tests.e2e.commands import KEY, Up, run, running, servers_on, until, up
-from tests.e2e.conftest import temporary
 from tests.e2e.events import event, money, placed
 from tests.e2e.killing import break_database, kill_database
+from tests.memory import temporary
 
 BODY_MAX_BYTES = 100_000
 IDLE_MAX_BYTES = 400_000_000

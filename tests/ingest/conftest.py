@@ -18,7 +18,6 @@ from common.contracts.envelope import Data, Decoder, Event
 from common.contracts.ingest import CustomerUpdated, Tick
 from common.contracts.topics import INGEST_EVENTS
 from common.db.engine import open_pool
-from common.db.migrate import migrate
 from common.house import House
 from common.settings import Settings
 from common.shops import Shop
@@ -26,6 +25,7 @@ from common.web.app import create_app
 from common.web.auth import KeyRing, create_key
 from ingest.app import open_service
 from ingest.flusher import Flusher
+from tests.postgres_fixture import Copies
 
 SHOPS: Mapping[str, Shop] = {
     "shop": Shop("shop", "Asia/Shanghai", "CNY", "zh-CN"),
@@ -96,11 +96,16 @@ async def _forever(loop: Callable[[], Any]) -> None:
 
 
 @pytest.fixture
-async def settings(fresh_database: str) -> Settings:
-    """A migrated database."""
-    settings = settings_for(fresh_database)
-    await migrate(settings, ("ingest",))
-    return settings
+async def fresh_database(copies: Copies) -> AsyncIterator[str]:
+    """In place of an empty one: a migrated one."""
+    async with copies.of("ingest") as database:
+        yield database
+
+
+@pytest.fixture
+def settings(fresh_database: str) -> Settings:
+    """On the migrated database."""
+    return settings_for(fresh_database)
 
 
 @pytest.fixture

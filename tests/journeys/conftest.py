@@ -7,17 +7,22 @@ import asyncpg
 import pytest
 
 from common.db.engine import open_pool
-from common.db.migrate import migrate
 from common.settings import Settings
+from tests.postgres_fixture import Copies
 
 
 @pytest.fixture
-async def settings(fresh_database: str) -> Settings:
+async def fresh_database(copies: Copies) -> AsyncIterator[str]:
+    """In place of an empty one: a migrated one."""
+    async with copies.of("journeys") as database:
+        yield database
+
+
+@pytest.fixture
+def settings(fresh_database: str) -> Settings:
     """A migrated database; small batches, so that a few events make many of them."""
     without_role = re.sub("//[^@/]*@", "//", fresh_database)
-    settings = Settings(database=without_role, admin_database=fresh_database, batch_max_messages=7, poll_ms=1_000)
-    await migrate(settings, ("journeys",))
-    return settings
+    return Settings(database=without_role, admin_database=fresh_database, batch_max_messages=7, poll_ms=1_000)
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from common.contracts.envelope import Data, Event, encode
 from common.contracts.topics import INGEST_EVENTS
 from common.db import states
 from common.db.engine import open_pool
-from common.db.migrate import migrate
 from common.ids import partition_of
 from common.settings import Settings
 from common.shops import Shop
@@ -24,6 +23,7 @@ from common.web.auth import KeyRing, create_key
 from loyalty import presets
 from loyalty.api import router
 from loyalty.app import service
+from tests.postgres_fixture import Copies
 
 SHOPS: Mapping[str, Shop] = {
     "shop": Shop("shop", "Asia/Shanghai", "CNY", "zh-CN"),
@@ -37,12 +37,17 @@ Tell = Callable[..., Awaitable[None]]
 
 
 @pytest.fixture
-async def settings(fresh_database: str) -> Settings:
+async def fresh_database(copies: Copies) -> AsyncIterator[str]:
+    """In place of an empty one: a migrated one."""
+    async with copies.of("loyalty") as database:
+        yield database
+
+
+@pytest.fixture
+def settings(fresh_database: str) -> Settings:
     """A migrated database; small batches, so that a few events make many of them."""
     without_role = re.sub("//[^@/]*@", "//", fresh_database)
-    settings = Settings(database=without_role, admin_database=fresh_database, batch_max_messages=7, poll_ms=1_000)
-    await migrate(settings, ("loyalty",))
-    return settings
+    return Settings(database=without_role, admin_database=fresh_database, batch_max_messages=7, poll_ms=1_000)
 
 
 @pytest.fixture

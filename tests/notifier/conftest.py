@@ -20,7 +20,6 @@ from common.contracts.journeys import MessageRequested
 from common.contracts.topics import DELIVERIES, INGEST_EVENTS, NOTIFIER_WORK, REQUESTS
 from common.db import outbox
 from common.db.engine import open_pool
-from common.db.migrate import migrate
 from common.house import House
 from common.settings import Settings
 from common.shops import Shop
@@ -31,6 +30,7 @@ from notifier.channels.port import Channel
 from notifier.contacts import Contacts
 from notifier.sender import Sender
 from tests.laws.streams import event
+from tests.postgres_fixture import Copies
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 PATIENCE_S = 30  # until a test says that what it waits for does not come
@@ -207,9 +207,16 @@ def gift(key: str = "k1", **changes: Any) -> MessageRequested:
 
 
 @pytest.fixture
-async def settings(fresh_database: str) -> Settings:
+async def fresh_database(copies: Copies) -> AsyncIterator[str]:
+    """In place of an empty one: a migrated one."""
+    async with copies.of("ingest", "journeys", "notifier") as database:
+        yield database
+
+
+@pytest.fixture
+def settings(fresh_database: str) -> Settings:
     """A migrated database; journeys' schema holds the requests."""
-    settings = Settings(
+    return Settings(
         database=re.sub("//[^@/]*@", "//", fresh_database),
         admin_database=fresh_database,
         internal_key=SecretStr(INTERNAL_KEY),
@@ -217,8 +224,6 @@ async def settings(fresh_database: str) -> Settings:
         batch_max_messages=100,
         poll_ms=50,
     )
-    await migrate(settings, ("ingest", "journeys", "notifier"))
-    return settings
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from common.db.migrate import migrate
 from common.house import build_house, running
 from common.settings import load_settings
 from common.web.auth import create_key
@@ -53,7 +52,6 @@ async def page(url: str, folder: Path) -> str:
 async def test_the_mailbox_in_a_browser(fresh_database: str, tmp_path: Path) -> None:
     database = fresh_database.replace("postgres@", "", 1)
     settings = load_settings(database=database, admin_database=fresh_database, port=0, internal_key=INTERNAL_KEY)
-    await migrate(settings, ("ingest", "journeys", "notifier"))
     admin = await asyncpg.connect(fresh_database)
     key = await create_key(admin, "demo", ("read",))
     await admin.execute(LETTER, HOSTILE)

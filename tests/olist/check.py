@@ -6,7 +6,6 @@ import asyncio
 import csv
 import json
 import sys
-import tempfile
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -39,6 +38,7 @@ from regulars.history.virtual_time import Simulation
 from regulars.kafka_broker import KafkaCluster
 from regulars.services import NAMES
 from segmentation.domain.profile.state import Profile
+from tests import memory
 from tests.five_processes import five_processes
 
 AT = datetime.fromisoformat("2018-09-01T00:00:00-03:00")
@@ -131,7 +131,7 @@ def differences(name: str, got: Rows, wanted: Rows) -> list[str]:
 
 async def check(folder: Path, orders: int | None, kafka: str | None) -> int:
     """Runs all four and prints what they came to; 0 when they agree."""
-    work = Path(tempfile.mkdtemp(prefix="regulars-olist-"))
+    work = memory.folder()
     began = perf_counter()
 
     def say(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Segmentation's own schema in a fresh database."""
+"""Segmentation's schema in a fresh database, beside those it is told by and tells."""
 
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -7,18 +7,23 @@ import asyncpg
 import pytest
 
 from common.db.engine import open_pool
-from common.db.migrate import migrate
 from common.settings import Settings
 from common.web.auth import create_key
+from tests.postgres_fixture import Copies
 
 
 @pytest.fixture
-async def settings(fresh_database: str) -> Settings:
+async def fresh_database(copies: Copies) -> AsyncIterator[str]:
+    """In place of an empty one: a migrated one."""
+    async with copies.of("ingest", "segmentation", "loyalty") as database:
+        yield database
+
+
+@pytest.fixture
+def settings(fresh_database: str) -> Settings:
     """A migrated database; small batches, so that a few events make many of them."""
     without_role = re.sub("//[^@/]*@", "//", fresh_database)
-    settings = Settings(database=without_role, admin_database=fresh_database, batch_max_messages=7, poll_ms=1_000)
-    await migrate(settings, ("segmentation",))
-    return settings
+    return Settings(database=without_role, admin_database=fresh_database, batch_max_messages=7, poll_ms=1_000)
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from common.contracts.ingest import Tick
 from common.contracts.topics import INGEST_EVENTS, MEMBERSHIPS, SEGMENTATION_WORK
 from common.db import outbox
 from common.db.engine import open_pool
-from common.db.migrate import migrate
 from common.ids import PARTITIONS
 from common.pipeline import Road
 from common.settings import Settings
@@ -170,8 +169,7 @@ class Stage:
 
 @asynccontextmanager
 async def open_stage(dsn: str, **others: object) -> AsyncIterator[Stage]:
-    """On an empty database."""
-    await migrate(_settings(dsn), ("ingest", "segmentation", "loyalty"))
+    """On a database where nothing has happened."""
     async with join_stage(dsn, **others) as stage:
         await stage.one.rulebooks.load(stage.clock.at)
         await stage.admin.execute(UNWAITED)  # of the preset's segments: there is no older process to wait for
