@@ -1,5 +1,5 @@
-"""The laws of told classes: a customer is known by the same attributes whether the classes of each event are told beside
-it or only those that are news; no news is never told; and it is the same however events are cut into flushes."""
+"""The laws of told classes: a customer is known by the same attributes whether the classes of each event are told or
+only those that are news; what is no news is never told; and it is the same however events are cut into flushes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta

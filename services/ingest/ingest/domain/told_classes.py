@@ -12,9 +12,9 @@ from ingest.domain.classes import ALL, Classes
 
 
 class Told(Struct, frozen=True, omit_defaults=True):
-    """Told last, by class. `unsure`: where something else may stand, since a sender said it, or may yet come with somebody
-    who was merged into this customer. A class that is told replaces it, whenever it comes; that there is none does not.
-    `gone`: merged into somebody else, and heard of no more."""
+    """Told last, by class. `unsure`: where something else may stand, since a sender said it, or may yet come with
+    somebody who was merged into this customer. A class that is told stands above that, whenever it comes; that there is
+    none does not. `gone`: merged into somebody else, and heard of no more."""
 
     classes: Classes = {}
     unsure: tuple[str, ...] = ()
