@@ -69,8 +69,9 @@ class ToldOf:
             case CustomerSplit():
                 self._set(key, told_classes.after_coming_back(self._of(key)))
                 return
-            case _ if not concerned(accepted):
-                return
+            case _:
+                if not concerned(accepted):
+                    return
         if self._of(key).gone:
             raise Overtaken
         self._set(key, told_classes.after_hearing(self._of(key), attributes, found))
