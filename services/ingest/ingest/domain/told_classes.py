@@ -34,7 +34,7 @@ def is_news(told: Told, found: Mapping[str, str | None]) -> bool:
 
 def after_telling(told: Told, found: Mapping[str, str | None]) -> Told:
     """What is known once that was told."""
-    return structs.replace(told, classes=told.classes | found)
+    return structs.replace(told, classes={**told.classes, **found})
 
 
 def after_hearing(told: Told, attributes: Mapping[str, str | None], found: Mapping[str, str | None]) -> Told:
@@ -43,7 +43,7 @@ def after_hearing(told: Told, attributes: Mapping[str, str | None], found: Mappi
     heard = {name: value for name, value in attributes.items() if name in ALL}
     ours = {name: value for name, value in heard.items() if value is None or found.get(name) == value}
     classes = {name: value for name, value in told.classes.items() if name not in heard}
-    return structs.replace(told, classes=classes | ours, unsure=_both(told.unsure, heard.keys() - ours.keys()))
+    return structs.replace(told, classes={**classes, **ours}, unsure=_both(told.unsure, heard.keys() - ours.keys()))
 
 
 def after_merging(told: Told, gone: Told) -> Told:
