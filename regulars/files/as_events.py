@@ -12,6 +12,7 @@ from common.contracts.envelope import Data, Event
 from common.contracts.ingest import OF_THE_EDGE
 from common.settings import load_settings
 from common.shops import load_shops
+from ingest.classes.settling import ToldOf
 from ingest.classes.telling import Classes
 from ingest.domain.accept import Accepted
 from regulars.files import mapping as mappings
@@ -32,6 +33,7 @@ def events_of(
         raise ValueError(f"{mapping.name} cannot be simulated: {', '.join(wrong)} is settled by a running system")
     teller = Teller(mapping, shop_id, RealClock().now(), historic=True)
     classes = Classes.of(load_shops(load_settings().shops))
+    told = ToldOf({})
     found: dict[str, Event[Data]] = {}
     report_path = Path(f"{mapping.name}.refused.ndjson")
     with Report(report_path, files, False) as report, Reading(files, mapping, teller, report, until) as reading:
@@ -40,8 +42,12 @@ def events_of(
             taken = teller.taken(line.body)
             assert isinstance(taken, Accepted), "it was taken before"
             person = taken.event.customer_id or person_of(taken)
-            for event in (each.event for each in classes.told([taken])):
-                found.setdefault(event.id, replace(event, historic=False, customer_id=person))
+            if taken.event.id in found:
+                continue
+            (whole,) = classes.found([taken])
+            event = replace(whole.event, historic=False, customer_id=person)
+            for each in told.hear(replace(whole, event=event)):
+                found[each.event.id] = each.event
         if report.rows:
             console.print(f"{report.rows:,} rows refused; where and why: {report.path}")
     if not found:

@@ -68,6 +68,7 @@ FILLED = (
     '"ingest"."dead_letters"',
     '"ingest"."raw_deliveries"',
     '"ingest"."consents"',
+    '"ingest"."told_classes"',
     '"ingest"."consent_history"',
     '"segmentation"."dead_letters"',
     '"journeys"."states"',

@@ -134,7 +134,7 @@ class Intake:
         self, connector: str, accepted: Sequence[Accepted], letters: Sequence[DeadLetter]
     ) -> set[store.EventKey]:
         """Returns when all is durable, with the keys of those events that were new; a 503 when that cannot be."""
-        fresh = await written(self._flusher, self._classes.told(accepted), letters)
+        fresh = await written(self._flusher, self._classes.found(accepted), letters)
         for letter in letters:
             metrics.INGEST_REJECTIONS.labels(connector, reason_of(letter.rejection)).inc()
         return fresh

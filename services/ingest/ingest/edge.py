@@ -2,7 +2,8 @@
 
 First people: an event's names lead to one person, and two people who turn out to be one are merged. Then things: a
 whole cart becomes what was added and removed, payments become a paid order, and a fact of an order that is told again
-is told once. What comes late is told, and marked as late in the order's row: domain/orders.py.
+is told once. What comes late is told, and marked as late in the order's row: domain/orders.py. Between the two, what
+classes an event brings is told beside it where that is news of its person.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from common.db.engine import Connection
+from ingest.classes import settling as classes
 from ingest.domain.accept import Accepted
 from ingest.people import belongings
 from ingest.people.settling import Callings, People
@@ -31,6 +33,6 @@ async def settle(
 ) -> Decided:
     """Whose the events are and what they come to."""
     found = await people.settle(connection, called, received_at)
-    told = await things.settle(connection, found.told, received_at)
+    told = await things.settle(connection, await classes.settle(connection, found.told), received_at)
     await belongings.move(connection, vault, found.moves)  # last, as all that touches the vault
     return Decided(found.told, told)

@@ -163,7 +163,7 @@ class Hooks:
         self, accepted: Sequence[Accepted], letters: Sequence[DeadLetter] = (), raws: Sequence[Raw] = ()
     ) -> set[store.EventKey]:
         """Returns when all is durable, with the keys that were new; a 503 when that cannot be."""
-        return await written(self._flusher, self._classes.told(accepted), letters, raws)
+        return await written(self._flusher, self._classes.found(accepted), letters, raws)
 
     async def ask(self, source: Source, requests: Sequence[PrivacyRequest], now: datetime) -> None:
         """Before the platform is answered: what it passed on by law is not lost with this process."""

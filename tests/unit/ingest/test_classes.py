@@ -1,5 +1,6 @@
 """Classes made of personal data: by hand on what people write, by the number plan on telephones; how they are told."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,17 +8,20 @@ import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import json
+from msgspec import json, structs
 from phonenumbers import carrier
 
-from common.contracts.envelope import Data, encode
+from common.contracts.envelope import encode
 from common.contracts.ingest import MAX_ATTRIBUTES, CustomerUpdated
 from common.presets import BadPresets
 from common.shops import Shop
+from ingest.classes.settling import ToldOf
 from ingest.classes.tables import load, parse, seats
 from ingest.classes.telling import Classes
 from ingest.domain.accept import Accepted, Personal, accept
-from ingest.domain.classes import FAR, NEAR, Seat, classes_of
+from ingest.domain.classes import ALL, FAR, NEAR, Seat, classes_of
+from ingest.domain.told_classes import Told
+from ingest.store import Overtaken
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 AMOUNT = {"amount_minor": 1250, "currency": "CNY"}
@@ -172,8 +176,10 @@ def accepted(type_: str = "order.placed", data: Any = None, **more: Any) -> Acce
     return outcome
 
 
-def told(*events: Accepted) -> list[tuple[str, Data]]:
-    return [(each.event.type, each.event.data) for each in CLASSES.told(events)]
+def told(*events: Accepted) -> list[Accepted]:
+    """As they are taken, and then settled where everybody is who the sender says."""
+    settled = ToldOf({})
+    return [each for found in CLASSES.found(events) for each in settled.hear(found)]
 
 
 PERSONAL = {"phone": "13800138000", "email": "wang.fang@acme.cn", "address": "成都市天府软件园 3 栋", "name": "王小芳"}
@@ -190,52 +196,69 @@ FOUND = {
 def test_an_event_about_the_customer_brings_them_itself_and_the_sender_knows_best() -> None:
     said = {"attributes": {"occupation": "retired", "skin_type": "dry"}}
     event = accepted("customer.registered", said, personal=PERSONAL)
-    (only,) = CLASSES.told([event])
+    (only,) = told(event)
     assert (only.event.id, only.personal) == ("e1", event.personal)
     assert only.event.data.attributes == FOUND | {"occupation": "retired", "skin_type": "dry"}  # type: ignore[attr-defined]
 
 
 def test_beside_any_other_event_there_is_one_of_the_customers_own() -> None:
     order = accepted(personal=PERSONAL, identities={"anonymous": "b1"})
-    first, beside = CLASSES.told([order])
-    assert first == order
+    first, beside = told(order)
+    assert structs.replace(first, classes={}) == order
     assert beside.event.data == CustomerUpdated(attributes=FOUND)
-    assert (beside.personal, beside.identities) == (None, order.identities)
+    assert (beside.personal, beside.identities, beside.classes) == (None, order.identities, {})
     assert (beside.event.customer_id, beside.event.occurred_at) == ("ann", order.event.occurred_at)
-    assert CLASSES.told([order]) == [first, beside]  # the same id again: a repeat is one
-    assert CLASSES.told([accepted(id="e2", personal=PERSONAL)])[1].event.id != beside.event.id
-    assert CLASSES.told([accepted()]) == [accepted()]
+    assert (beside.event.causation_id, beside.event.source) == ("e1", order.event.source)
+    assert told(order)[1] == beside
+    assert told(accepted(id="e2", personal=PERSONAL))[1].event.id != beside.event.id
+    assert told(accepted()) == [accepted()]
 
 
 def test_nobody_is_made_up_to_tell_them_of() -> None:
     """Two events without a name that counts are two people's."""
     masked = {"phone": "139****5678", "email": "guest@acme.cn"}
-    assert len(CLASSES.told([accepted(subject=None, personal=masked)])) == 2  # an order is a name
+    assert len(told(accepted(subject=None, personal=masked))) == 2  # an order is a name
     nobody = accepted("visit", {}, subject=None, personal=masked)
-    assert CLASSES.told([nobody]) == [nobody]
-    assert len(CLASSES.told([accepted("visit", {}, personal=masked)])) == 2
-    orders = [{"order_id": f"o{nr}", "amount": AMOUNT} for nr in range(2)]
-    some = [accepted(data=data, id=f"n{nr}", subject=None, personal=masked) for nr, data in enumerate(orders)]
-    assert [type_ for type_, _ in told(nobody, *some)].count("customer.updated") == 2
+    assert told(nobody) == [nobody]
+    assert len(told(accepted("visit", {}, personal=masked))) == 2
 
 
-def test_what_several_events_of_a_request_bring_is_told_once() -> None:
+def updates(events: Iterable[Accepted]) -> list[str]:
+    return [each.event.causation_id for each in events if each.event.causation_id]
+
+
+def test_only_what_is_news_of_somebody_is_told() -> None:
     paid = {"order_id": "o1", "amount": AMOUNT}
     both = [accepted(personal=PERSONAL), accepted("order.paid", paid, id="e2", personal=PERSONAL)]
-    assert [type_ for type_, _ in told(*both)] == ["order.placed", "customer.updated", "order.paid"]
+    assert [each.event.type for each in told(*both)] == ["order.placed", "customer.updated", "order.paid"]
     moved = accepted(id="e3", personal=PERSONAL | {"address": "北京大学"})
-    assert [type_ for type_, _ in told(*both, moved, both[1])].count("customer.updated") == 3
-    somebody = accepted(id="e4", subject="bob", personal=PERSONAL)
-    assert [type_ for type_, _ in told(both[0], somebody)].count("customer.updated") == 2
-    nameless = [{"order_id": f"o{nr}", "amount": AMOUNT} for nr in range(2)]
-    address = {"address": PERSONAL["address"]}
-    some = [accepted(data=data, id=f"n{nr}", subject=None, personal=address) for nr, data in enumerate(nameless)]
-    assert [type_ for type_, _ in told(*some)].count("customer.updated") == 2  # two orders may be two people's
+    assert updates(told(*both, moved, moved, both[1])) == ["e1", "e3", "e2"]
+    assert updates(told(both[0], accepted(id="e4", subject="bob", personal=PERSONAL))) == ["e1", "e4"]
+    less = accepted(id="e5", personal={"phone": PERSONAL["phone"]})
+    assert updates(told(both[0], less, both[1])) == ["e1"]
+
+
+def test_a_senders_own_word_is_not_kept_and_ours_is_told_again_after_it() -> None:
+    said = accepted("customer.updated", {"attributes": {"occupation": "13900000000 retired"}}, id="e2")
+    order, again = accepted(personal=PERSONAL), accepted(id="e3", personal=PERSONAL)
+    assert updates(told(order, said, again, again)) == ["e1", "e3"]
+    settled = ToldOf({})
+    for each in CLASSES.found([order, said]):
+        list(settled.hear(each))
+    (kept,) = settled.changed.values()
+    assert kept.classes == {name: value for name, value in FOUND.items() if name != "occupation"}
+    assert b"retired" not in json.encode(kept)
+
+
+def test_who_was_merged_meanwhile_is_not_told_of() -> None:
+    settled = ToldOf({("shop", "ann"): Told(gone=True)})
+    with pytest.raises(Overtaken):
+        list(settled.hear(*CLASSES.found([accepted(personal=PERSONAL)])))
 
 
 def test_who_says_as_much_as_an_event_may_say_still_gets_them() -> None:
     said = {"attributes": {f"a{nr}": "x" for nr in range(MAX_ATTRIBUTES)}}
-    whole, beside = CLASSES.told([accepted("customer.updated", said, personal=PERSONAL)])
+    whole, beside = told(accepted("customer.updated", said, personal=PERSONAL))
     assert len(whole.event.data.attributes) == MAX_ATTRIBUTES  # type: ignore[attr-defined]
     assert beside.event.data == CustomerUpdated(attributes=FOUND)
 
@@ -247,10 +270,11 @@ def test_nothing_but_the_tables_own_words_is_told(address: str, phone: str, emai
     known = kinds | {NEAR, FAR, "free", "company", *TABLES.email_classes.values(), *TABLES.email_providers.values()}
     known |= {"mobile", "fixed", "fixed_or_mobile", "virtual", "other", *TABLES.phone_prefixes.values()}
     assert {value for value in found.values() if value is not None} <= known
+    assert found.keys() <= ALL
 
 
 def test_no_personal_data_is_in_what_travels() -> None:
-    bodies = b"".join(encode(each.event) for each in CLASSES.told([accepted(personal=PERSONAL)]))
+    bodies = b"".join(encode(each.event) for each in told(accepted(personal=PERSONAL)))
     assert not [value for value in PERSONAL.values() if value.encode() in bodies]
 
 

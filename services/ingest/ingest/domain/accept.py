@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -77,12 +78,14 @@ class Inbound(Struct, frozen=True, forbid_unknown_fields=True):
 class Accepted(Struct, frozen=True):
     """An event as it will travel, and what goes to the vault. When it is received is stamped as it is written; an
     event without a time of its own (not `timed`) happened then. Whose it is, is found out by `identities` as it is
-    written: until then `customer_id` is what the sender said, empty where it said nothing."""
+    written: until then `customer_id` is what the sender said, empty where it said nothing. `classes` are what its
+    personal part tells that may travel."""
 
     event: Event[Data]
     personal: Personal | None
     timed: bool = True
     identities: tuple[Identity, ...] = ()
+    classes: Mapping[str, str | None] = {}
 
 
 _INBOUND = msgspec.json.Decoder(Inbound)

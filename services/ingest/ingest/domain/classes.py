@@ -16,6 +16,7 @@ from ingest.domain.identity import MASK, plain_email, whole_phone
 OCCUPATION, EXPERIENCE, DELIVERY = "occupation", "buyer_experience", "delivery_distance"
 EMAIL_CLASS, EMAIL_PROVIDER = "email_class", "email_provider"
 PHONE_TYPE, PHONE_CARRIER = "phone_type", "phone_carrier"
+ALL = frozenset((OCCUPATION, EXPERIENCE, DELIVERY, EMAIL_CLASS, EMAIL_PROVIDER, PHONE_TYPE, PHONE_CARRIER))
 NEAR, FAR = "near", "far"  # 2 to 3 days on the way; more than 3
 VIRTUAL = "virtual"  # of an operator without a network of its own, or of the internet
 TYPES = {

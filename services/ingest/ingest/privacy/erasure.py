@@ -1,8 +1,8 @@
 """Erasing a person: what the vault holds, and whatever was kept whole and speaks of the person; then everybody is told.
 
 First, in bounded chunks, everything sealed under the master key is opened and looked at, since nobody noted whose it
-is. Then, in one transaction, the person's keys, names, consents and deliveries go, and `customer.erased` is told of
-every id. Cut off before that transaction, nothing is lost that the search needs: the next try begins anew.
+is. Then, in one transaction, the person's keys, names, classes, consents and deliveries go, and `customer.erased` is
+told of every id. Cut off before that transaction, nothing is lost that the search needs: the next try begins anew.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from common.db import outbox
 from common.db.engine import Connection
 from common.ids import derived_id
 from ingest import consents, deliveries, store
+from ingest.classes import store as told_classes
 from ingest.domain.accept import Identity
 from ingest.people.whose import Whose
 from ingest.privacy.mentions import Traits, mentions, traits
@@ -138,11 +139,13 @@ class Eraser:
             at = self._clock.now()
             values = await connection.fetchval(VALUES, shop_id, ids)
             told = [one for one in ids if await _is_news(connection, shop_id, one)]
+            # From here on in the order in which a flush takes them, so that neither waits for the other in a circle.
+            names = await self._whose.forget(connection, shop_id, ids)
+            await told_classes.forget(connection, shop_id, ids, told)
             erased = Erased(
                 customer_ids=tuple(ids),
                 told=tuple(told),
-                # In the order in which a flush takes them, so that neither waits for the other in a circle.
-                names=await self._whose.forget(connection, shop_id, ids),
+                names=names,
                 statements=await consents.forget(connection, shop_id, ids),
                 deliveries=await deliveries.forget(connection, shop_id, ids),
                 values=values,
