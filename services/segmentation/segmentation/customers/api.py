@@ -24,6 +24,7 @@ from segmentation.customers.queries import Known, Membership
 from segmentation.domain.now import Now
 from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.segments import BY_ID as CELLS
+from segmentation.domain.state import Kept
 from segmentation.domain.why import why
 from segmentation.segments.wording import name_of, unknown_segment
 
@@ -165,7 +166,7 @@ def _customer(book: Rulebook, shop: Shop, known: Known, memberships: list[Member
         as_of=known.stored.at,
         facts=dict(view.person.facts),
         models=[
-            ModelOut(model=model.name, facts=dict(kept.facts), until=kept.until)
+            ModelOut(model=model.name, facts=_facts(kept, view), until=kept.until)
             for model in book.models
             if (kept := view.profile.answers.get(model.name)) is not None
         ],
@@ -175,6 +176,11 @@ def _customer(book: Rulebook, shop: Shop, known: Known, memberships: list[Member
             kind: since for kind, series in view.person.series.items() if (since := series.exact_from) is not None
         },
     )
+
+
+def _facts(kept: Kept, view: Now) -> dict[str, Any]:
+    """As rules may ask about them: a time is one, though it is kept as text."""
+    return {name: view.person.facts.get(name, value) for name, value in kept.facts.items()}
 
 
 def _membership(book: Rulebook, shop: Shop, one: Membership, view: Now, now: datetime) -> MembershipOut:
