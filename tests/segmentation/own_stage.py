@@ -22,6 +22,7 @@ from common.pipeline import Road
 from common.settings import Settings
 from common.shops import Shop
 from common.web.auth import Caller
+from regulars.services import NAMES
 from segmentation import presets
 from segmentation.app import service
 from segmentation.domain.rulebook import Rulebook
@@ -171,7 +172,7 @@ class Stage:
 @asynccontextmanager
 async def open_stage(dsn: str, **others: object) -> AsyncIterator[Stage]:
     """On an empty database."""
-    await migrate(_settings(dsn), ("ingest", "segmentation", "loyalty"))
+    await migrate(_settings(dsn), NAMES)
     async with join_stage(dsn, **others) as stage:
         await stage.one.rulebooks.load(stage.clock.at)
         await stage.admin.execute(UNWAITED)  # of the preset's segments: there is no older process to wait for
