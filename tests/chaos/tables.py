@@ -21,6 +21,7 @@ from notifier.domain.state import MAX_SETTLED
 from notifier.store import IN_DOUBT
 from regulars.services import NAMES
 from segmentation.domain.decide import CHANGE
+from segmentation.domain.notes import HEARD
 from segmentation.domain.notes import OF_MESSAGES as OUTCOMES
 from segmentation.presets.segment_files import segments as segments_of
 from tests.chaos.compare import Differences, Row, compare
@@ -87,26 +88,26 @@ def _whole(name: str, table: str, *key: str) -> Table:
 
 
 def _of_segmentation(text: str) -> str:
-    """A state of segmentation; of messages, which were heard of: one that waits for its time has a timer, one that was
-    heard has moved the customer's time. When something may change first is left out where it is what it must be, since
-    it may be by a segment that asks about messages."""
+    """A state of segmentation; of messages, which were heard of: one that waits for its time may be the first to, one
+    that was heard has moved the customer's time. Timers are left out where they are what they must be: either may be
+    for a message, or for a segment that asks about them."""
     stored: dict[str, Any] = json.loads(text)
     state = stored["state"]
     answers, places, series = (state.get(name, {}) for name in ("answers", "places", "series"))
-    ends = [datetime.fromisoformat(kept[1]) for kept in (*answers.values(), *places.values()) if kept[1]]
     waiting = state.pop("waiting", [])
+    ends = [datetime.fromisoformat(kept[1]) for kept in (*answers.values(), *places.values()) if kept[1]]
+    wanted = {(min(ends), CHANGE, "")} if ends else set()
+    for at, kind, name, _ in waiting[:1]:
+        wanted.add((datetime.fromisoformat(at), HEARD, f"{kind} {name}"))
+    timers = stored.pop("timers", ())
+    armed = {(datetime.fromisoformat(each["due"]), each["kind"], each.get("key", "")) for each in timers}
+    stored["timers"] = "as they must be" if armed == wanted else timers
     heard = [[kind, about] for kind in OF_DELIVERIES for _, _, about in series.pop(kind, [[]])[0]]
     heard += [[kind, about] for _, kind, _, about in waiting if kind in OF_DELIVERIES]
     if heard:
         del stored["at"]
     stored["messages"] = sorted(json.dumps(each, sort_keys=True) for each in heard)
     state["waiting"] = [note for note in waiting if note[1] not in OF_DELIVERIES]
-    stored["timers"] = [
-        timer
-        for timer in stored.get("timers", ())
-        if timer.get("key", "").partition(" ")[0] not in OF_DELIVERIES
-        and (timer["kind"], datetime.fromisoformat(timer["due"])) != (CHANGE, min(ends, default=None))
-    ]
     for name in places.keys() & OF_MESSAGES:
         del places[name]
     for facts, _ in answers.values():
