@@ -23,7 +23,7 @@ WITH RECURSIVE family AS (
     UNION
     SELECT m.customer_id FROM family JOIN merged m ON m.shop_id = $1 AND m.into_id = family.customer_id
     JOIN states s ON (s.shop_id, s.customer_id) = (m.shop_id, m.customer_id) AND s.body ->> 'into' = m.into_id
-) SELECT customer_id, (body #>> '{state,erased_at}')::timestamptz FROM family
+) SELECT customer_id, (body #>> '{state,erased_at}')::timestamptz AS erased_at FROM family
 JOIN states USING (customer_id) WHERE shop_id = $1
 """
 
@@ -56,7 +56,8 @@ async def known(connection: Connection, shop_id: str, customer_id: str) -> Known
 
 async def family(connection: Connection, shop_id: str, customer_id: str) -> dict[str, datetime | None]:
     """The ids of somebody who lives on under this one, and when each was erased last, if ever."""
-    return dict(await connection.fetch(FAMILY, shop_id, customer_id))
+    rows = await connection.fetch(FAMILY, shop_id, customer_id)
+    return {row["customer_id"]: row["erased_at"] for row in rows}
 
 
 async def memberships(connection: Connection, shop_id: str, customer_id: str) -> list[Membership]:
