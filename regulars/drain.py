@@ -13,7 +13,7 @@ from regulars.services import NAMES
 
 POLL_S = 0.1
 READERS = tuple(name for name in NAMES if name != "ingest")
-HOPS = 3  # ingest -> journeys -> notifier -> notifier's own work: each may add to the next
+HOPS = 4  # ingest -> journeys -> notifier -> notifier's own work -> segmentation: each may add to the next
 
 # Where a topic ends now, in each partition that holds anything; served by the outbox's primary key, read backwards.
 ENDS = """

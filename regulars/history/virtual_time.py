@@ -1,5 +1,8 @@
 """A history through the same decisions as the running system, in virtual time, without a database: who would have been
-told what, and when. Customers are independent, so it goes customer by customer, and a long history on all cores."""
+told what, and when. Customers are independent, so it goes customer by customer, and a long history on all cores.
+
+Segmentation hears what loyalty tells, and of no message: as in an import, nobody was sent any, nor could open one.
+"""
 
 import gc
 import multiprocessing

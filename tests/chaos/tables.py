@@ -3,12 +3,15 @@
 Left out because it is physical: transaction and row ids, `part` (it follows from the key), times of notifier's attempts
 (`due_at`, `claimed_at`, `claims`, `tries`), and whatever is stamped with the moment at which a report of the sender
 came in, since reports and requests reach a customer by two topics, whose order is nobody's to promise. For the same
-reason nothing but who is in is compared of the segments that ask about points and tier, of which loyalty tells.
+reason nothing but who is in is compared of the segments that ask about points and tier, of which loyalty tells; and of
+messages, that segmentation heard of each, but neither when nor what that decides: who is in the segments that ask about
+them, and what was offered after a warning.
 """
 
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -17,18 +20,30 @@ from common.shops import load_shops
 from notifier.domain.state import MAX_SETTLED
 from notifier.store import IN_DOUBT
 from regulars.services import NAMES
+from segmentation.domain.decide import CHANGE
+from segmentation.domain.profile.notes import HEARD
+from segmentation.domain.profile.notes import OF_MESSAGES as OUTCOMES
 from segmentation.presets.segment_files import segments as segments_of
 from tests.chaos.compare import Differences, Row, compare
 
 PREFETCH = 5_000
 CONSUMERS = tuple(name for name in NAMES if name != "ingest")
-OF_LOYALTY = frozenset(
-    segment.segment
-    for shop in load_shops().values()
-    for segment in segments_of(shop)
-    if not segment.reads.isdisjoint(("tier", "points"))
-)
-NAMED = ", ".join(f"'{name}'" for name in sorted(OF_LOYALTY))
+OFFERS = "churn.offers"
+
+
+def _asking(*names: str) -> frozenset[str]:
+    """The packaged segments that read any of these."""
+    of_shops = [segment for shop in load_shops().values() for segment in segments_of(shop)]
+    return frozenset(segment.segment for segment in of_shops if not segment.reads.isdisjoint(names))
+
+
+def _named(segments: frozenset[str]) -> str:
+    return ", ".join(f"'{name}'" for name in sorted(segments))
+
+
+OF_LOYALTY = _asking("tier", "points")
+OF_DELIVERIES = frozenset(data.TYPE for data in OUTCOMES)
+OF_MESSAGES = _asking(*OF_DELIVERIES, OFFERS)
 BY_KEY = 'ORDER BY key COLLATE "C", value COLLATE "C"'
 
 
@@ -63,12 +78,41 @@ def _facts_of_segmentation() -> Table:
         "SELECT ARRAY[topic, key, told ->> 'type', coalesce(told ->> 'causationid', ''),"
         " coalesce(told #>> '{data,segment}', '')] AS key,"
         f" (told - 'id')::text AS value FROM (SELECT topic, key, {told}) AS facts"
-        f" WHERE coalesce(told #>> '{{data,segment}}', '') NOT IN ({NAMED}) AND told ->> 'type' <> 'segment.recheck'",
+        f" WHERE coalesce(told #>> '{{data,segment}}', '') NOT IN ({_named(OF_LOYALTY | OF_MESSAGES)})"
+        " AND told ->> 'type' <> 'segment.recheck'",
     )
 
 
 def _whole(name: str, table: str, *key: str) -> Table:
     return _same(name, f"SELECT ARRAY[{', '.join(key)}]::text[] AS key, row_to_json(t)::text AS value FROM {table} t")
+
+
+def _of_segmentation(text: str) -> str:
+    """A state of segmentation; of messages, which were heard of: one that waits for its time may be the first to, one
+    that was heard has moved the customer's time. Timers are left out where they are what they must be: either may be
+    for a message, or for a segment that asks about them."""
+    stored: dict[str, Any] = json.loads(text)
+    state = stored["state"]
+    answers, places, series = (state.get(name, {}) for name in ("answers", "places", "series"))
+    waiting = state.pop("waiting", [])
+    ends = [datetime.fromisoformat(kept[1]) for kept in (*answers.values(), *places.values()) if kept[1]]
+    wanted = {(min(ends), CHANGE, "")} if ends else set()
+    for at, kind, name, _ in waiting[:1]:
+        wanted.add((datetime.fromisoformat(at), HEARD, f"{kind} {name}"))
+    timers = stored.pop("timers", ())
+    armed = {(datetime.fromisoformat(each["due"]), each["kind"], each.get("key", "")) for each in timers}
+    stored["timers"] = "as they must be" if armed == wanted else timers
+    heard = [[kind, about] for kind in OF_DELIVERIES for _, _, about in series.pop(kind, [[]])[0]]
+    heard += [[kind, about] for _, kind, _, about in waiting if kind in OF_DELIVERIES]
+    if heard:
+        del stored["at"]
+    stored["messages"] = sorted(json.dumps(each, sort_keys=True) for each in heard)
+    state["waiting"] = [note for note in waiting if note[1] not in OF_DELIVERIES]
+    for name in places.keys() & OF_MESSAGES:
+        del places[name]
+    for facts, _ in answers.values():
+        facts.pop(OFFERS, None)
+    return json.dumps(stored, sort_keys=True)
 
 
 def _of_notifier(text: str) -> str:
@@ -112,12 +156,11 @@ TABLES: tuple[Table, ...] = (
     *(
         _same(
             f"{name}: states and timers",
-            # As jsonb: in which order somebody entered segments is no difference.
             "SELECT ARRAY[shop_id, customer_id] AS key,"
             f" body::jsonb::text || ' wakes ' || coalesce(wake_at::text, 'never') AS value FROM {name}.states",
         )
         for name in CONSUMERS
-        if name != "notifier"
+        if name not in ("notifier", "segmentation")
     ),
     *(
         _same(
@@ -130,8 +173,8 @@ TABLES: tuple[Table, ...] = (
     _same(
         "segmentation: memberships",
         "SELECT ARRAY[shop_id, customer_id, segment] AS key,"
-        f" CASE WHEN segment IN ({NAMED}) THEN '' ELSE since || ' ' || reason END AS value"
-        " FROM segmentation.memberships",
+        f" CASE WHEN segment IN ({_named(OF_LOYALTY)}) THEN '' ELSE since || ' ' || reason END AS value"
+        f" FROM segmentation.memberships WHERE segment NOT IN ({_named(OF_MESSAGES)})",
     ),
     # Who came and went within one batch is counted in neither, so only what is left of both can be the same.
     _same(
@@ -139,7 +182,7 @@ TABLES: tuple[Table, ...] = (
         "SELECT ARRAY[shop_id, segment] AS key, sum(members)::text AS value FROM ("
         " SELECT shop_id, segment, members FROM segmentation.segment_counts"
         " UNION ALL SELECT shop_id, segment, entries - exits FROM segmentation.segment_moves) AS parts"
-        " GROUP BY shop_id, segment HAVING sum(members) <> 0",
+        f" WHERE segment NOT IN ({_named(OF_MESSAGES)}) GROUP BY shop_id, segment HAVING sum(members) <> 0",
     ),
     _whole("journeys: enrollments", "journeys.enrollments", "shop_id", "customer_id", "journey", "enrollment"),
     _whole("loyalty: postings", "loyalty.postings", "shop_id", "customer_id", "posting_id"),
@@ -175,13 +218,25 @@ _NOTIFIER = (
     ),
 )
 
+_SEGMENTATION = _same(
+    "segmentation: states and timers",
+    # Whether the alarm is that of the first timer is asked here.
+    """SELECT ARRAY[shop_id, customer_id] AS key, jsonb_set(body::jsonb, '{alarm}', CASE
+    WHEN wake_at = (SELECT min((timer ->> 'due')::timestamptz) FROM json_array_elements(body -> 'timers') AS timer)
+    THEN '"of the first"' ELSE coalesce(to_jsonb(wake_at), '"none"') END)::text AS value FROM segmentation.states""",
+    _of_segmentation,
+)
+
 
 async def compare_all(got: asyncpg.Connection, wanted: asyncpg.Connection) -> list[Differences]:
     """Table by table. A message that is in doubt here and was sent there may be so: its row, and the facts that tell
-    of it, are held against neither side."""
+    of it, are held against neither side; nor is what segmentation, which heard of it or not, has of its customer."""
     doubt = {tuple(row) for row in await got.fetch(IN_DOUBT_KEYS)}
     doubt -= {tuple(row) for row in await wanted.fetch(IN_DOUBT_KEYS)}
+    customers = {key[:2] for key in doubt}
     found = [await compare(table.name, rows(got, table), rows(wanted, table)) for table in TABLES]
+    states = (_without(rows(one, _SEGMENTATION), customers) for one in (got, wanted))
+    found.append(await compare(_SEGMENTATION.name, *states))
     return found + [
         await compare(table.name, _sure(rows(got, table), doubt), _sure(rows(wanted, table), doubt))
         for table in _NOTIFIER
@@ -193,6 +248,12 @@ async def rows(connection: asyncpg.Connection, table: Table) -> AsyncIterator[Ro
     async with connection.transaction():
         async for key, value in connection.cursor(table.sql, prefetch=PREFETCH):
             yield Row(tuple(key), table.plain(value))
+
+
+async def _without(found: AsyncIterator[Row], customers: set[tuple[str, ...]]) -> AsyncIterator[Row]:
+    async for row in found:
+        if row.key[:2] not in customers:
+            yield row
 
 
 async def _sure(found: AsyncIterator[Row], doubt: set[tuple[str, ...]]) -> AsyncIterator[Row]:

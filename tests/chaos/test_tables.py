@@ -17,6 +17,7 @@ PLAN = Plan(Mode.ONE_PROCESS, 1, SMALL, 0, AS_IT_WAS, None, calm_s=60.0)
 ANY = "ctid = (SELECT min(ctid) FROM {table} WHERE {which})"
 COLUMNS = "topic, part, key, body"
 FACTS = "key <> ''"
+UNHEARD = "body = (body::jsonb #- '{state,series,message.sent}')::json"
 
 # Table, statement, and what it is to be told as: how many lost, doubled, different, in which table of the report.
 TAMPERINGS = [
@@ -29,6 +30,7 @@ TAMPERINGS = [
     ("loyalty.outbox", "UPDATE", "key = key || 'x'", "loyalty: facts", (1, 1, 0)),
     ("segmentation.states", "DELETE", "", "segmentation: states and timers", (1, 0, 0)),
     ("segmentation.states", "UPDATE", "wake_at = '2100-01-01Z'", "segmentation: states and timers", (0, 0, 1)),
+    ("segmentation.states", "UPDATE", UNHEARD, "segmentation: states and timers", (0, 0, 1)),
     ("journeys.states", "UPDATE", "body = '{}'", "journeys: states and timers", (0, 0, 1)),
     ("notifier.states", "DELETE", "", "notifier: states", (1, 0, 0)),
     ("segmentation.memberships", "UPDATE", "segment = 'x'", "segmentation: memberships", (1, 1, 0)),
@@ -42,7 +44,10 @@ TAMPERINGS = [
     ("notifier.messages", "UPDATE", "step = 'x'", "notifier: messages", (0, 0, 1)),
     ("notifier.mailbox", "UPDATE", "body = 'x'", "notifier: mailbox", (0, 0, 1)),
 ]
-WHICH = {"notifier.mailbox": "channel = 'sms'"}
+WHICH = {
+    "notifier.mailbox": "channel = 'sms'",
+    "segmentation.states": "body #> '{state,series,message.sent}' IS NOT NULL",
+}
 
 Databases = tuple[str, str]
 

@@ -8,7 +8,7 @@ from tests.deploy.compose import FIVE
 from tests.deploy.kustomize import OVERLAYS, labels, name_of, of_kind, selects, variables, workloads
 
 READS = {  # whose topics
-    "segmentation": ("ingest", "loyalty"),
+    "segmentation": ("ingest", "loyalty", "notifier"),
     "journeys": ("ingest",),
     "loyalty": ("ingest",),
     "notifier": ("journeys",),

@@ -16,7 +16,7 @@ from ingest.domain.accept import Accepted
 from ingest.domain.classes import EMAIL_PROVIDER, OCCUPATION
 from ingest.domain.told_classes import NOTHING, Told
 from ingest.people.operated import below
-from segmentation.domain.state import Profile
+from segmentation.domain.profile.state import Profile
 from tests.laws.merging import A, B, C, World
 from tests.laws.streams import SHOP, START, event
 from tests.laws.test_segmentation import MEETING

@@ -24,6 +24,7 @@ from common.contracts.segmentation import LifecycleChanged, SegmentEntered, Segm
 from common.decision import Aggregate, Stored
 from common.money import Money
 from segmentation.domain.profile.notes import MAX_WAITING, NEWS
+from segmentation.domain.profile.records import Series
 from segmentation.domain.profile.state import Profile
 from tests.laws.merging import A, B, Meetings, World, meetings, play
 from tests.laws.streams import CURRENCY, GAPS, SHOP, START, event, latest, streams
@@ -126,6 +127,38 @@ def test_an_account_stays_its_own_when_its_customer_is_merged(story: Meetings) -
             assert one.stored.state.tier in {*tiers, None}
             expected = from_nothing(BOOK, name, one.stored.state, one.stored.at)
             assert inside(one.stored.state) == (frozenset() if one.stored.state.resting else expected)
+
+
+@settings(max_examples=EXAMPLES)
+@given(st.data())
+def test_a_split_takes_along_the_messages_of_its_own(data: st.DataObject) -> None:
+    """Whether they were told before the merge or after it, and whichever of the two has come to their time."""
+    now, told = START, list[Event[Data]]()
+    for name in (A, B):
+        told.append(event(len(told), name, Visit(), now))
+    merged_after, split_after = sorted(data.draw(st.integers(0, 12)) for _ in range(2))
+    for number in range(split_after + 1):
+        now += data.draw(GAPS)
+        if number == merged_after:
+            told.append(event(50, A, CustomerMerged(B), now))
+        name, ahead = data.draw(st.sampled_from([A, A, B])), data.draw(st.sampled_from([timedelta(0), DAY]))
+        if data.draw(st.booleans()):
+            told.append(note(number, MessageSent(f"k{number}", "sms", name, "one"), now + ahead, name))
+        else:
+            told.append(event(100 + number, B, Visit(), now))
+    now += data.draw(GAPS)
+    told.append(event(51, A, CustomerSplit(B), now))
+    world: World[Profile] = World(SERVICE)
+    for news in told:
+        world.tell(news, data.draw(st.integers(0, 3)))
+    world.deliver()
+    assert not world.poison()
+    for name in (A, B):
+        world.customers[name].wake(now + 500 * DAY)
+        heard = world.state(name).series.get(MessageSent.TYPE, Series()).records
+        wanted = [news for news in told if isinstance(news.data, MessageSent) and news.customer_id == name]
+        assert [one.about["journey"] for one in heard] == [name] * len(wanted)
+        assert not world.state(name).waiting
 
 
 def test_who_lives_on_has_loyaltys_own_word() -> None:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from common.clock import Clock
-from common.contracts.ingest import CustomerErased, CustomerMerged, CustomerUpdated, OrderPaid, Visit
+from common.contracts.ingest import CustomerErased, CustomerMerged, CustomerSplit, CustomerUpdated, OrderPaid, Visit
 from common.money import Money
 from common.settings import Settings
 from common.shops import Shop
@@ -19,6 +19,8 @@ from common.web.app import create_app
 from common.web.auth import KeyRing
 from segmentation.api import router
 from segmentation.app import service
+from segmentation.customers.queries import FAMILY
+from segmentation.customers.told import FACTS
 from segmentation.domain.models.lifecycle import Thresholds
 from segmentation.domain.profile.records import MAX_RECORDS
 from segmentation.domain.rules.rule import Segment
@@ -265,6 +267,61 @@ async def test_who_was_merged_is_asked_about_as_who_lives_on(pool: asyncpg.Pool,
     assert (why["customer_id"], why["holds"]) == ("bob", True)
     shown = (await got(client, "/v1/customers/ann/timeline"))["items"]
     assert {one["id"] for one in shown if one["type"] == "purchase"} == {"a", "b"}
+
+
+async def facts_of(client: httpx.AsyncClient, customer_id: str, limit: int = 500) -> list[tuple[str, str, str]]:
+    """All that was told of it, page by page: of which id, when, what."""
+    found: list[tuple[str, str, str]] = []
+    page = await got(client, f"/v1/customers/{customer_id}/timeline", limit=limit)
+    while True:
+        found += [(one["told_of"], one["at"], one["type"]) for one in page["items"] if one["told"]]
+        if page["next"] is None:
+            return found
+        page = await got(client, f"/v1/customers/{customer_id}/timeline", limit=limit, cursor=page["next"])
+
+
+async def test_what_was_told_of_merged_ids_is_told_of_who_lives_on_until_a_split(
+    pool: asyncpg.Pool, client: httpx.AsyncClient
+) -> None:
+    """In the order of times, though the oldest was written last."""
+    await tell(pool, paid(1, "bob", NOON + DAY, "b"), event(2, "bob", Visit(), NOON + 3 * DAY))
+    await tell(pool, paid(3, "ann", NOON, "a"), paid(4, "ann", NOON + 2 * DAY, "a2"))
+    await tell(pool, event(5, "cid", Visit(), NOON - DAY))
+    before = {name: await facts_of(client, name) for name in ("ann", "bob", "cid")}
+    assert {name: {of for of, *_ in told} for name, told in before.items()} == {name: {name} for name in before}
+    await tell(pool, event(6, "cid", CustomerMerged("ann"), NOON + 4 * DAY))
+    await tell(pool, event(7, "ann", CustomerMerged("bob"), NOON + 4 * DAY))
+    merged = await facts_of(client, "bob")
+    assert [at for _, at, _ in merged] == sorted((at for _, at, _ in merged), reverse=True)
+    assert set(merged) >= {fact for told in before.values() for fact in told}
+    for name, limit in (("cid", 1), ("bob", 1), ("bob", 3)):
+        assert await facts_of(client, name, limit) == merged
+    await tell(pool, event(8, "ann", CustomerSplit("bob"), NOON + 5 * DAY))
+    assert {of for of, *_ in await facts_of(client, "bob")} == {"bob"}
+    assert set(await facts_of(client, "ann")) >= {*before["ann"], *before["cid"]}
+
+
+async def test_what_was_told_of_an_id_before_it_was_erased_comes_back_with_no_merge(
+    pool: asyncpg.Pool, client: httpx.AsyncClient
+) -> None:
+    await tell(pool, paid(1, "ann", NOON, "a"), paid(2, "bob", NOON, "b"))
+    await tell(pool, event(3, "ann", CustomerErased(), NOON + DAY))
+    await tell(pool, event(4, "ann", CustomerMerged("bob"), NOON + 2 * DAY))
+    assert {of for of, *_ in await facts_of(client, "bob")} == {"bob"}
+
+
+async def test_a_timeline_looks_at_no_facts_but_its_own(pool: asyncpg.Pool) -> None:
+    await tell(pool, *(event(n, f"c{n}", Visit(), NOON) for n in range(300)))
+    await tell(pool, *(event(300 + n, f"c{n}", CustomerMerged("c0"), NOON) for n in range(1, 4)))
+    await pool.execute("ANALYZE")
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL enable_seqscan = off")  # the tables are small: is there another way?
+        ids = await connection.fetch(f"EXPLAIN {FAMILY}", "shop", "c0")
+        facts = await connection.fetch(f"EXPLAIN {FACTS}", ["shop/c0", "shop/c1"], [None, None], None, None, None, 50)
+    for plan, index in ((ids, "merged_into"), (ids, "states_pkey"), (facts, "outbox_of_customer")):
+        said = "\n".join(row[0] for row in plan)
+        assert index in said, said
+        assert "Seq Scan" not in said, said
 
 
 async def test_models_with_their_thresholds_and_how_they_are_spread(

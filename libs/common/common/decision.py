@@ -12,6 +12,7 @@ from msgspec import Struct, structs
 from common.contracts.envelope import Data, Event, Rejection
 from common.contracts.ingest import CustomerErased, CustomerMerged, CustomerSplit, HistoryEnded
 from common.contracts.loyalty import PointsMoved, TierChanged
+from common.contracts.notifier import MessageOutcome
 from common.contracts.work import StateMoved, TimerDue
 from common.ids import derived_id
 
@@ -123,6 +124,9 @@ class Aggregate(Generic[S]):
                 self._take(event)
             case CustomerMerged(into=other):  # told anew, of who the other was merged into: the state is there by then
                 self._point(event, other)
+            case MessageOutcome():  # kept here too, so that a split takes along what was told of this very id
+                self._take(event)
+                self._pass_on(event, into)
             case TimerDue():
                 pass  # a merged customer has no timers
             case HistoryEnded():

@@ -8,7 +8,7 @@ import asyncpg
 from fastapi import APIRouter
 
 from common.clock import Clock
-from common.contracts.topics import ACCOUNTS, INGEST_EVENTS, MEMBERSHIPS, SEGMENTATION_WORK
+from common.contracts.topics import ACCOUNTS, DELIVERIES, INGEST_EVENTS, MEMBERSHIPS, SEGMENTATION_WORK
 from common.house import House, Part
 from common.service import Service
 from common.shops import Shop
@@ -36,13 +36,13 @@ def service(rulebooks: Mapping[str, Rulebook]) -> Service[Profile]:
     """What makes segmentation a service of the road. It looks a rulebook up at every decision: they may change."""
     return Service(
         name="segmentation",
-        reads=(INGEST_EVENTS, ACCOUNTS),
+        reads=(INGEST_EVENTS, ACCOUNTS, DELIVERIES),
         writes=MEMBERSHIPS,
         work=SEGMENTATION_WORK,
         state=Profile,
         decide=decider(rulebooks),
         project=project,
-        told_aside=(ACCOUNTS,),
+        told_aside=(ACCOUNTS, DELIVERIES),
         heeds=frozenset((*INGEST_EVENTS.events, *SEGMENTATION_WORK.events, *NEWS)),
     )
 

@@ -32,6 +32,12 @@ DELETE FROM memberships m USING unnest($1::text[], $2::text[]) AS gone (shop_id,
 WHERE (m.shop_id, m.customer_id) = (gone.shop_id, gone.customer_id)
 """
 
+# Primary key; written again only where somebody was split off and merged elsewhere.
+REMEMBER_MERGE = """
+INSERT INTO merged (shop_id, customer_id, into_id) SELECT * FROM unnest($1::text[], $2::text[], $3::text[])
+ON CONFLICT (shop_id, customer_id) DO UPDATE SET into_id = EXCLUDED.into_id WHERE merged.into_id <> EXCLUDED.into_id
+"""
+
 # Whoever was erased stands on no list that was put before. The revision's back-fill says when that was; a row that the
 # profile knows of again was put after it. Primary key, list by list.
 FORGET_LISTS = """
@@ -72,8 +78,10 @@ async def project(connection: Connection, saved: Sequence[Saved[Profile]]) -> No
         await connection.execute(LEAVE, *zip(*sorted(left), strict=True))
     if entered:
         await connection.execute(ENTER, *zip(*sorted(entered), strict=True))
-    if gone := sorted((one.shop_id, one.customer_id) for one in saved if one.stored.into):
-        await connection.execute(LEAVE_ALL, *zip(*gone, strict=True))
+    if gone := sorted((one.shop_id, one.customer_id, one.stored.into) for one in saved if one.stored.into):
+        shops, customers, into = zip(*gone, strict=True)
+        await connection.execute(LEAVE_ALL, shops, customers)
+        await connection.execute(REMEMBER_MERGE, shops, customers, into)
     if erased := [_erased(one) for one in saved if one.stored.state.erased_at is not None]:
         await connection.execute(FORGET_LISTS, *zip(*sorted(erased), strict=True))
     await rfm_scales.keep(connection, [_buyer(one) for one in saved if _may_have_bought(one)])

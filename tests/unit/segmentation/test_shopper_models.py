@@ -138,7 +138,7 @@ def test_silence_is_measured_by_the_own_rhythm() -> None:
     assert told.facts == {
         "churn.score": 50,
         "churn.reasons": ("silence",),
-        "churn.warned_at": day(80).isoformat(),
+        "churn.warned_at": day(80),
         "churn.outcome": "pending",
     }
     assert told.until == day(100)
@@ -151,7 +151,7 @@ def test_who_buys_again_in_time_was_kept_and_by_what() -> None:
     sent = [(on, {"journey": journey}) for on, journey in ((79, "gift"), (85, "winback"), (86, "winback"), (91, "tea"))]
     told = answer("churn", day(95), purchase=bought(0, 20, 40, 90), message__sent=sent)
     assert told.facts["churn.outcome"] == "kept"
-    assert told.facts["churn.warned_at"] == day(80).isoformat()
+    assert told.facts["churn.warned_at"] == day(80)
     assert told.facts["churn.offers"] == ("winback",)
     assert "churn.reasons" not in told.facts
     late = answer("churn", day(115), purchase=bought(0, 20, 40, 110))
@@ -163,12 +163,12 @@ def test_a_falling_rhythm_and_smaller_purchases_warn_earlier() -> None:
     told = answer("churn", day(70), purchase=history)
     assert (told.facts["churn.score"], told.facts["churn.reasons"]) == (30, ("frequency", "spend"))
     # After day 50 the newest gaps were 10 and 20 already: silence of 15 days was enough for a warning then.
-    assert (told.facts["churn.warned_at"], told.facts["churn.outcome"]) == (day(65).isoformat(), "kept")
+    assert (told.facts["churn.warned_at"], told.facts["churn.outcome"]) == (day(65), "kept")
     assert told.until == day(85)  # one and a half times ten days, the median of 10, 10, 10, 20 and 20
     told = answer("churn", day(85), purchase=history)
     assert told.facts["churn.score"] == 60
     assert told.facts["churn.reasons"] == ("silence", "frequency", "spend")
-    assert told.facts["churn.warned_at"] == day(85).isoformat()
+    assert told.facts["churn.warned_at"] == day(85)
 
 
 def test_two_purchases_are_no_rhythm() -> None:

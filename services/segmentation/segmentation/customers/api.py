@@ -22,6 +22,7 @@ from common.web.problems import Problem
 from segmentation.customers import queries
 from segmentation.customers.queries import Customer, Membership
 from segmentation.domain.now import Now
+from segmentation.domain.profile.state import Kept
 from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.rules.grid import CELLS
 from segmentation.domain.rules.why import why
@@ -165,7 +166,7 @@ def _customer(book: Rulebook, shop: Shop, known: Customer, memberships: list[Mem
         as_of=known.stored.at,
         facts=dict(view.person.facts),
         models=[
-            ModelOut(model=model.name, facts=dict(kept.facts), until=kept.until)
+            ModelOut(model=model.name, facts=_facts(kept, view), until=kept.until)
             for model in book.models
             if (kept := view.profile.answers.get(model.name)) is not None
         ],
@@ -175,6 +176,11 @@ def _customer(book: Rulebook, shop: Shop, known: Customer, memberships: list[Mem
             kind: since for kind, series in view.person.series.items() if (since := series.exact_from) is not None
         },
     )
+
+
+def _facts(kept: Kept, view: Now) -> dict[str, Any]:
+    """As rules may ask about them: a time is one, though it is kept as text."""
+    return {name: view.person.facts.get(name, value) for name, value in kept.facts.items()}
 
 
 def _membership(book: Rulebook, shop: Shop, one: Membership, view: Now, now: datetime) -> MembershipOut:

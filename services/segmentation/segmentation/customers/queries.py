@@ -15,6 +15,18 @@ from segmentation.domain.profile.state import Profile
 # By the primary key. Memberships are written in the transaction of the state.
 MEMBERSHIPS = "SELECT segment, since, reason FROM memberships WHERE shop_id = $1 AND customer_id = $2 ORDER BY segment"
 
+# The customer and all ids that were merged into it, however many were merged after, and when each was erased last. By
+# merged_into and the primary key of states, which says whether the merge still holds; UNION ends a circle.
+FAMILY = """
+WITH RECURSIVE family AS (
+    SELECT $2::text AS customer_id
+    UNION
+    SELECT m.customer_id FROM family JOIN merged m ON m.shop_id = $1 AND m.into_id = family.customer_id
+    JOIN states s ON (s.shop_id, s.customer_id) = (m.shop_id, m.customer_id) AND s.body ->> 'into' = m.into_id
+) SELECT customer_id, (body #>> '{state,erased_at}')::timestamptz AS erased_at FROM family
+JOIN states USING (customer_id) WHERE shop_id = $1
+"""
+
 _STORED = msgspec.json.Decoder(Stored[Profile])
 
 
@@ -40,6 +52,12 @@ async def customer(connection: Connection, shop_id: str, customer_id: str) -> Cu
     if body is None:
         raise Problem(404, "Unknown customer", f"nothing was ever heard of a customer {customer_id!r}")
     return Customer(lives, _STORED.decode(body))
+
+
+async def family(connection: Connection, shop_id: str, customer_id: str) -> dict[str, datetime | None]:
+    """The ids of somebody who lives on under this one, and when each was erased last, if ever."""
+    rows = await connection.fetch(FAMILY, shop_id, customer_id)
+    return {row["customer_id"]: row["erased_at"] for row in rows}
 
 
 async def memberships(connection: Connection, shop_id: str, customer_id: str) -> list[Membership]:

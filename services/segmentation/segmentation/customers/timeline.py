@@ -1,8 +1,8 @@
 """What is remembered of one customer by time, newest first: the events that the profile holds one by one, and what
 was told about the customer: segments entered and left, changes of lifecycle and RFM, warnings.
 
-The events come out of the profile, at their own times; what was told comes out of the outbox, in the order of telling,
-which for one customer is that of time. A page knows how far it came in each.
+The events come out of the profile, at their own times; what was told comes out of the outbox, that of the ids that were
+merged into the customer too: by time, and at one time in the order of telling. A page knows how far it came in each.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from msgspec import Struct
 from segmentation.domain.profile.records import Record, Series
 
 EventPlace = tuple[datetime, str, str]  # when, kind, name
-FactPlace = tuple[int, int]  # xid and id of the outbox
+FactPlace = tuple[datetime, int, int]  # when, xid and id of the outbox
 
 
 class Entry(Struct, frozen=True):
@@ -26,6 +26,7 @@ class Entry(Struct, frozen=True):
     about: Mapping[str, Any]
     event: EventPlace | None = None
     fact: FactPlace | None = None
+    told_of: str | None = None  # the id that a fact was told of
 
 
 class Position(Struct, frozen=True):

@@ -27,14 +27,20 @@ from segmentation.domain.now import seen
 from segmentation.domain.profile.records import Series
 from segmentation.domain.rulebook import Rulebook
 
+# In a cursor: of the last event that was shown when, kind and name, of the last fact when, xid and id; or nothing.
+_PLACES = (Moment | None, Text | None, Text | None, Moment | None, RowId | None, RowId | None)
+NOWHERE = (None, None, None)
+
 
 class EntryOut(BaseModel):
-    """Something that happened (`told` is false), as rules may ask about it, or that was told of the customer."""
+    """Something that happened (`told` is false), as rules may ask about it, or that was told of the customer, under
+    its id (`told_of`) or that of somebody who was merged into it."""
 
     at: datetime = Field(examples=["2026-05-04T12:00:00Z"])
     type: str = Field(examples=["segment.entered"])
     id: str = Field(examples=["3f0c2a9be1d84a6c"])
     told: bool = Field(examples=[True])
+    told_of: str | None = Field(default=None, examples=["c1"])
     about: dict[str, Any] = Field(examples=[{"segment": "champions", "reason": "purchase o2"}])
 
 
@@ -64,23 +70,31 @@ def router(pool: asyncpg.Pool, shops: Mapping[str, Shop], books: Mapping[str, Ru
         customer_id: PlainId, caller: Reader, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> TimelineOut:
         """What a customer did and what was told of it, newest first: of each type of event the newest 200, and every
-        fact; of who was erased, those since. An event that comes late stands at its own time."""
+        fact, those of ids that were merged into it too; of who was erased, those since. An event that comes late
+        stands at its own time."""
         shop = shop_of(shops, caller)
         position = _position(cursor)
         async with pool.acquire() as connection:
             known = await queries.customer(connection, shop.shop_id, customer_id)
-            erased_at = known.stored.state.erased_at
-            told = await facts(connection, shop.shop_id, known.customer_id, position.fact, limit + 1, erased_at)
+            ids = await queries.family(connection, shop.shop_id, known.customer_id)
+            told = await facts(connection, shop.shop_id, ids, position.fact, limit + 1)
         series = seen(books[shop.shop_id], known.customer_id, known.stored.state).series
         entries = timeline.merged(timeline.events(series, position), told, limit + 1)
         shown = entries[:limit]
         after = position.after(shown)
         return TimelineOut(
             items=[
-                EntryOut(at=one.at, type=one.type, id=one.id, told=one.fact is not None, about=dict(one.about))
+                EntryOut(
+                    at=one.at,
+                    type=one.type,
+                    id=one.id,
+                    told=one.fact is not None,
+                    told_of=one.told_of,
+                    about=dict(one.about),
+                )
                 for one in shown
             ],
-            next=encode_cursor((after.event, after.fact)) if len(entries) > limit else None,
+            next=encode_cursor((*(after.event or NOWHERE), *(after.fact or NOWHERE))) if len(entries) > limit else None,
             earlier=_earlier(series),
         )
 
@@ -88,8 +102,9 @@ def router(pool: asyncpg.Pool, shops: Mapping[str, Shop], books: Mapping[str, Ru
 
 
 def _position(cursor: str | None) -> timeline.Position:
-    found = decode_cursor(cursor, tuple[Moment, Text, Text] | None, tuple[RowId, RowId] | None)
-    return timeline.Position() if found is None else timeline.Position(*found)
+    found = decode_cursor(cursor, *_PLACES) or (None,) * len(_PLACES)
+    event, fact = found[:3], found[3:]
+    return timeline.Position(None if None in event else event, None if None in fact else fact)  # type: ignore[arg-type]
 
 
 def _earlier(series: Mapping[str, Series]) -> list[EarlierOut]:

@@ -1,5 +1,6 @@
-"""What was told of one customer, out of the outbox, where every fact stands in the order in which it was told."""
+"""What was told of one customer, under all of its ids, out of the outbox, where every fact ever told stands."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
@@ -9,12 +10,17 @@ from common.db.engine import Connection
 from common.db.outbox import place_of
 from segmentation.customers.timeline import Entry, FactPlace
 
-# By outbox_of_customer, all of the customer's facts: a few hundred in years. (xid, id) is the order of telling.
+# By outbox_of_customer, all facts of these ids: a few hundred in years. Of one id (xid, id) is the order of times too;
+# of several it is not, since each is told of where its own partition stands.
 FACTS = f"""
-SELECT xid::text::bigint AS xid, id, body FROM outbox
-WHERE topic = '{MEMBERSHIPS.name}' AND key = $1
-    AND ($2::bigint IS NULL OR (xid, id) < ($2::bigint::text::xid8, $3::bigint))
-ORDER BY outbox.xid DESC, id DESC LIMIT $4
+SELECT told.at, told.xid::text::bigint AS xid, told.id, told.body FROM (
+    SELECT (convert_from(outbox.body, 'UTF8')::json ->> 'time')::timestamptz AS at, key, xid, id, body,
+        whose.erased_at FROM outbox JOIN unnest($1::text[], $2::timestamptz[]) AS whose (key, erased_at) USING (key)
+    WHERE topic = '{MEMBERSHIPS.name}'
+) AS told
+WHERE (erased_at IS NULL OR at > erased_at)
+    AND ($3::timestamptz IS NULL OR (at, xid, id) < ($3::timestamptz, $4::bigint::text::xid8, $5::bigint))
+ORDER BY at DESC, told.xid DESC, told.id DESC LIMIT $6
 """
 
 
@@ -23,7 +29,7 @@ class _Told(msgspec.Struct, frozen=True):
 
     id: str
     type: str
-    time: datetime
+    subject: str
     data: dict[str, object]
 
 
@@ -33,14 +39,16 @@ _TOLD = msgspec.json.Decoder(_Told)
 async def facts(
     connection: Connection,
     shop_id: str,
-    customer_id: str,
+    ids: Mapping[str, datetime | None],
     before: FactPlace | None,
     limit: int,
-    erased_at: datetime | None,
 ) -> list[Entry]:
-    """The newest facts told before that place, newest first; of who was erased, those told since."""
-    _, _, key = place_of(MEMBERSHIPS.name, shop_id, customer_id)
-    rows = await connection.fetch(FACTS, key, *(before or (None, None)), limit)
-    told = [(_TOLD.decode(row["body"]), (row["xid"], row["id"])) for row in rows]
-    since = [(one, place) for one, place in told if erased_at is None or one.time > erased_at]
-    return [Entry(one.time, one.type, one.id, one.data, fact=place) for one, place in since]
+    """The newest facts of these ids told before that place, newest first; of an id that was erased, those told since,
+    which `ids` says."""
+    keys = [place_of(MEMBERSHIPS.name, shop_id, customer_id)[2] for customer_id in ids]
+    rows = await connection.fetch(FACTS, keys, [*ids.values()], *(before or (None, None, None)), limit)
+    return [_entry(_TOLD.decode(row["body"]), (row["at"], row["xid"], row["id"])) for row in rows]
+
+
+def _entry(told: _Told, place: FactPlace) -> Entry:
+    return Entry(place[0], told.type, told.id, told.data, fact=place, told_of=told.subject)

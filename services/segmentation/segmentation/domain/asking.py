@@ -109,7 +109,7 @@ class Asking:
         assert said.until is None or said.until > self._at, (
             f"{model.name} changes by {said.until}, not after {self._at}"
         )
-        now = Kept({name: _plain(value) for name, value in said.facts.items() if value is not None}, said.until)
+        now = Kept(_plain(said.facts), said.until)
         if now == (known or _SAID_NOTHING):
             return ()
         if now == _SAID_NOTHING:
@@ -134,7 +134,7 @@ class Asking:
         if not model.reads.isdisjoint(self.touched):
             before = self._before or Profile()
             without = model.answer(self._seen(before, before.answers), self._at)
-            if without.facts != now.facts:
+            if _plain(without.facts) != now.facts:
                 return self._touch(model)
         if self._before is None:
             return self._because
@@ -235,7 +235,14 @@ def _after(number: int, found: Places) -> Places:
     return found >> number + 1 << number + 1
 
 
-def _plain(value: Any) -> Value:
+def _plain(facts: Mapping[str, Any]) -> dict[str, Value]:
+    """What is known of a model's facts as they are kept: a time as text, which `person` reads."""
+    return {name: _kept(value) for name, value in facts.items() if value is not None}
+
+
+def _kept(value: Any) -> Value:
+    if isinstance(value, datetime):
+        return value.isoformat()
     return tuple(value) if isinstance(value, list) else value
 
 

@@ -76,7 +76,8 @@ def plain(facts: Mapping[str, Any]) -> dict[str, Any]:
     """With the time as microseconds, as the recompute has it."""
     plain = dict(facts)
     if (warned_at := plain.get("churn.warned_at")) is not None:
-        plain["churn.warned_at"] = (datetime.fromisoformat(warned_at) - EPOCH) // INSTANT
+        kept = isinstance(warned_at, str)  # as text, in a profile
+        plain["churn.warned_at"] = ((datetime.fromisoformat(warned_at) if kept else warned_at) - EPOCH) // INSTANT
     return plain
 
 

@@ -88,7 +88,7 @@ def churn(preset: ChurnPreset) -> Model:
             facts["churn.reasons"] = tuple([name for name, _ in counted])
         changes = [since for since, _ in silent if since > at]
         if (warning := told.latest(told.warned_at(told.count, usual, fallen), at)) is not None:
-            facts["churn.warned_at"], facts["churn.outcome"] = warning.at.isoformat(), warning.outcome
+            facts["churn.warned_at"], facts["churn.outcome"] = warning.at, warning.outcome
             if offers := _offers(person, warning):
                 facts["churn.offers"] = offers
             if warning.outcome == PENDING:

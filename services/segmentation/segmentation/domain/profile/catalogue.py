@@ -71,7 +71,7 @@ FIELDS: Fields = {
     "spending_power": str,  # high, mid, low
     "churn.score": int,  # of 100
     "churn.reasons": tuple[str, ...],  # silence, frequency, spend
-    "churn.warned_at": str,  # the latest warning, RFC 3339
+    "churn.warned_at": datetime,  # the latest warning
     "churn.outcome": str,  # of that: pending, kept, lost
     "churn.offers": tuple[str, ...],  # journeys that sent something since
     "reviews.habit": str,  # none, seldom, often

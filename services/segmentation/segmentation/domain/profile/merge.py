@@ -67,15 +67,16 @@ def part(ours: Profile, theirs: Profile) -> Profile:
             for kind, make in MADE_OF.items():
                 for record in make(order):
                     lost[kind] = added(lost.get(kind), record)
+    series, waiting = parted(ours, theirs)
     apart = replace(
         ours,
         carts=_less_carts(ours.carts, theirs.carts),
         reviews=_less_reviews(ours.reviews, theirs.reviews),
         visits=_less_visits(ours.visits, theirs.visits),
-        series=_without(ours.series, theirs.series),
+        series=_without(ours.series, series),
         lists=tuple(name for name in ours.lists if name not in theirs.lists or name not in ours.lists_lent),
         lists_lent=tuple(name for name in ours.lists_lent if name not in theirs.lists),
-        waiting=parted(ours.waiting, theirs.waiting),
+        waiting=waiting,
     )
     left = {kind: sums for kind, total in ours.dropped.items() if (sums := minus(total, lost.get(kind)))}
     return known(apart, [order for order in ours.orders if order.order_id not in brought], left)

@@ -5,6 +5,7 @@ once that time has passed, each note by itself and in the order told; what comes
 order the topics are read in, the same is known in the end.
 """
 
+from collections.abc import Mapping
 from datetime import UTC
 
 from msgspec.structs import replace
@@ -14,7 +15,7 @@ from common.contracts.loyalty import PointsMoved, TierChanged
 from common.contracts.notifier import MessageClicked, MessageDelivered, MessageOpened, MessageOutcome, MessageSent
 from common.decision import Occasion, Timer
 from segmentation.domain.profile.evolve import DOINGS, NAME_CHARS, Changes, Touched
-from segmentation.domain.profile.records import NOTHING, Record, remember
+from segmentation.domain.profile.records import NOTHING, Record, Series, remember
 from segmentation.domain.profile.state import Note, Profile
 
 HEARD = "heard"  # the timer's kind: a note's time has come
@@ -71,9 +72,19 @@ def joined(ours: tuple[Note, ...], theirs: tuple[Note, ...]) -> tuple[Note, ...]
     return tuple(sorted((*ours, *new), key=lambda each: each.at))
 
 
-def parted(ours: tuple[Note, ...], theirs: tuple[Note, ...]) -> tuple[Note, ...]:
-    """Ours without theirs."""
-    return tuple(note for note in ours if not any(_same(note, other) for other in theirs))
+def parted(ours: Profile, theirs: Profile) -> tuple[Mapping[str, Series], tuple[Note, ...]]:
+    """Theirs' series as they are to be taken out of ours, and ours' notes without theirs: a message that still waits
+    with one of the two may be a record of the other's."""
+    for note in theirs.waiting:
+        if note.kind in _KINDS_OF_MESSAGES:
+            theirs, _ = _messaged(theirs, note)
+    waiting = {(note.kind, note.name) for note in ours.waiting}
+    series = {
+        kind: replace(each, records=tuple(one for one in each.records if (kind, one.name) not in waiting))
+        for kind, each in theirs.series.items()
+    }
+    told = {(kind, one.name) for kind in _KINDS_OF_MESSAGES for one in theirs.series.get(kind, NOTHING).records}
+    return series, tuple(note for note in ours.waiting if (note.kind, note.name) not in told)
 
 
 def _note(occasion: Occasion) -> Note:

@@ -28,6 +28,9 @@ class Person(Struct, frozen=True):
     lists: frozenset[str] = frozenset()
 
 
+_TIMES = frozenset(name for name, kind in FIELDS.items() if kind is datetime)
+
+
 class _Series(Mapping[str, Series]):
     """The series of a profile; those made of orders are made when they are asked for."""
 
@@ -65,7 +68,9 @@ class _Facts(Mapping[str, Any]):
     def get(self, name: str, default: Any = None) -> Any:
         if (model := self._models.get(name)) is not None:
             kept = self._answers.get(model)
-            found = kept.facts.get(name) if kept is not None else None
+            found: Any = kept.facts.get(name) if kept is not None else None
+            if found is not None and name in _TIMES:
+                found = datetime.fromisoformat(found)  # kept as text
         elif name.startswith(ATTRIBUTE):
             found = self._profile.attributes.get(name[len(ATTRIBUTE) :])
         elif (read := _READ.get(name)) is not None:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from common.contracts.segmentation import Activity, Lifecycle
 from segmentation.domain.profile.records import Series, Sums
 
-Value = bool | int | str | tuple[str, ...]  # of a fact that a model says
+Value = bool | int | str | tuple[str, ...]  # of a fact that a model says; a time is text, RFC 3339
 
 
 class Refund(Struct, frozen=True, array_like=True, order=True):
