@@ -70,8 +70,8 @@ async def calm(
                 said_at = monotonic()
                 say(f"      waiting: {why}")
             if monotonic() - hurried_at > HURRY_EVERY_S and await _ask(database, LEFT):
-                hurried_at = monotonic()
                 await hurry()
+                hurried_at = monotonic()
         except Exception as error:
             if not is_outside(error):
                 raise
