@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 FILES_IN_MEMORY = Path("/dev/shm")
-ENOUGH_BYTES = 6 * 2**30  # a run takes a third of it at most
+ENOUGH_BYTES = 6 * 2**30  # some times what a run takes
 
 
 def folder() -> Path:

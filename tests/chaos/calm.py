@@ -60,7 +60,7 @@ async def calm(
     either: notifier is killed once more, and minutes pass in its table before it comes back.
     """
     deadline, why = monotonic() + timeout_s, "not looked at yet"
-    hurried_at, said_at, hurry_every_s = 0.0, monotonic(), HURRY_EVERY_S
+    hurried_at, said_at = 0.0, monotonic()
     while monotonic() < deadline:
         try:
             why = await _left(database, at, kafka)
@@ -69,9 +69,9 @@ async def calm(
             if monotonic() - said_at > SAY_EVERY_S:
                 said_at = monotonic()
                 say(f"      waiting: {why}")
-            if monotonic() - hurried_at > hurry_every_s and await _ask(database, LEFT):
-                hurried_at, hurry_every_s = monotonic(), 2 * hurry_every_s  # where starting takes longer than that
+            if monotonic() - hurried_at > HURRY_EVERY_S and await _ask(database, LEFT):
                 await hurry()
+                hurried_at = monotonic()
         except Exception as error:
             if not is_outside(error):
                 raise

@@ -20,6 +20,7 @@ from common.settings import load_settings
 from common.web.auth import create_key
 from regulars.history import olist
 from regulars.kafka_broker import KafkaCluster
+from regulars.processes import NotReady
 from regulars.services import NAMES
 from tests.chaos.calm import let_time_pass
 from tests.chaos.proxy import HOST, Proxy
@@ -141,12 +142,15 @@ class Stage:
             self._start(name)
 
     async def hurry(self) -> None:
-        """Kills the one that sends messages; before it comes back, minutes pass in its table."""
+        """Kills the one that sends messages; before it comes back, minutes pass in its table. Returns when it is back:
+        where that takes long, it would else be killed again before it has sent anything."""
         name = "notifier" if self.cluster is not None else ONE_PROCESS
         async with self._turn[name]:
             await self.processes[name].kill()
             await let_time_pass(self.postgres.dsn)
             self._start(name)
+        with contextlib.suppress(NotReady):  # it ended by itself, so it is started again
+            await self.processes[name].ready()
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """To a process, if it runs."""

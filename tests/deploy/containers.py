@@ -104,7 +104,7 @@ class Container(Process):
 @asynccontextmanager
 async def data_tier(kafka: str, settings: Mapping[str, str] = NOTHING) -> AsyncIterator[StandIns]:
     """PostgreSQL set up as Compose's is, and a broker."""
-    folder = Path(tempfile.mkdtemp(prefix="regulars-test-"))  # not pytest's own: see tests/postgres_fixture.py
+    folder = Path(tempfile.mkdtemp(prefix="regulars-test-"))  # not pytest's own: see tests/memory.py
     try:
         async with await EmbeddedPostgres.start(folder, durable=False) as postgres:
             stand_ins = StandIns(postgres, kafka, settings=settings)

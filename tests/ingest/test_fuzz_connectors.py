@@ -1,7 +1,7 @@
 """Whatever a platform sends, rightly signed, no door answers with a fault of ours: each connector that there is, and
 every route by its own description.
 
-As many bodies as REGULARS_FUZZ_EXAMPLES says for each (200, and 20,000 in `make nightly`).
+As many bodies as REGULARS_FUZZ_EXAMPLES says for each (500, and 20,000 in `make nightly`).
 """
 
 import hmac
@@ -32,7 +32,7 @@ from ingest.connectors.port import Delivery
 from tests.ingest.conftest import Ingest, Keys, open_ingest
 from tests.ingest.near_bodies import SHAPES, deliveries, in_a_form
 
-EXAMPLES = int(os.environ.get("REGULARS_FUZZ_EXAMPLES", "200"))
+EXAMPLES = int(os.environ.get("REGULARS_FUZZ_EXAMPLES", "500"))
 AT_ONCE = 100  # bodies searched for, then sent
 SECRET = "a-secret-of-the-shop"
 TIMEOUT_S = 300 if EXAMPLES <= 500 else 3_600
