@@ -4,7 +4,6 @@ be. What runs the services as production does stands on it: the benchmarks and t
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from time import monotonic
 import httpx
 
 from common.settings import Settings
+from regulars.ports import free_port
 
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
@@ -124,12 +124,6 @@ def environment(settings: Settings, kafka: str | None = None) -> dict[str, str]:
         "REGULARS_KAFKA": kafka or "",
         "REGULARS_LOG_LEVEL": "warning",
     }
-
-
-def free_port() -> int:
-    """One that nobody listens on now; chosen by the system."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 async def _is_ready(client: httpx.AsyncClient) -> bool:

@@ -9,10 +9,10 @@ from typing import NoReturn
 
 from common.settings import load_settings
 from regulars import processes
-from regulars.processes import environment, free_port, running
+from regulars.processes import environment, running
 from regulars.services import NAMES
 
-__all__ = ["Process", "five_processes", "free_port"]
+__all__ = ["Process", "five_processes"]
 
 VAULT_KEY, INTERNAL_KEY = base64.b64encode(b"v" * 32).decode(), "internal-key-of-the-five-processes"
 POLL_S = 0.1

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Self
 
 from regulars.kafka_broker.failed import KafkaFailed, tail
-from regulars.kafka_broker.node import Node, brokers_at, free_ports, properties
+from regulars.kafka_broker.node import Node, brokers_at, properties
 from regulars.kafka_broker.provide import provide
+from regulars.ports import free_ports
 
 NODES_ALLOWED = (1, 3)  # two nodes can lose none, and more than three prove nothing more
 START_DEADLINE_S = 60

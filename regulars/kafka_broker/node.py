@@ -1,34 +1,13 @@
 """One node of a cluster: its ports, its folder, its configuration, and who answers at its address."""
 
 import asyncio
-import contextlib
-import secrets
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
-from regulars.kafka_broker.failed import KafkaUnavailable
-
-HOST = "127.0.0.1"
-# Below the ports that systems dial out from: a client that keeps dialling the port of a broker that is down could
-# otherwise be given that very port as its own, connect to itself, and keep the broker from coming back.
-PORTS = range(20_000, 32_000)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on. From the system's randomness: test processes with the same seed must not collide."""
-    ports: list[int] = []
-    for port in secrets.SystemRandom().sample(PORTS, len(PORTS)):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((HOST, port))
-            ports.append(port)
-        if len(ports) == count:
-            return ports
-    raise KafkaUnavailable(f"fewer than {count} free ports from {PORTS.start} to {PORTS.stop}")
+from regulars.ports import HOST
 
 
 async def brokers_at(address: str) -> frozenset[int]:

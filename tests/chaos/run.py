@@ -14,6 +14,7 @@ import asyncpg
 from common.house import build_house, running
 from common.settings import load_settings
 from regulars.openers import ALL
+from regulars.ports import free_port
 from tests import memory
 from tests.chaos.calm import calm
 from tests.chaos.compare import Differences
@@ -27,7 +28,6 @@ from tests.chaos.tables import compare_all
 from tests.chaos.topics import compare_topics
 from tests.chaos.traffic import Act, Size, acts, total
 from tests.contract.mortal_postgres import MortalPostgres
-from tests.five_processes import free_port
 
 LOOK_EVERY_S = 0.05
 SAY_EVERY_S = 10.0

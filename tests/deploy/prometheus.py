@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import yaml
 
-from regulars.processes import free_port
+from regulars.ports import free_port
 from tests.deploy.queries import PROMETHEUS, RULES
 from tests.deploy.tools import from_debian
 
