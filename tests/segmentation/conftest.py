@@ -9,13 +9,14 @@ import pytest
 from common.db.engine import open_pool
 from common.settings import Settings
 from common.web.auth import create_key
+from regulars.services import NAMES
 from tests.postgres_fixture import Copies
 
 
 @pytest.fixture
 async def fresh_database(copies: Copies) -> AsyncIterator[str]:
     """In place of an empty one: a migrated one."""
-    async with copies.of("ingest", "segmentation", "loyalty") as database:
+    async with copies.of(*NAMES) as database:
         yield database
 
 
