@@ -23,6 +23,7 @@ from common.web.auth import create_key, key_id_of
 from ingest.access import revoke_key
 from regulars.embedded_postgres import EmbeddedPostgres, FolderInUse, kept
 from regulars.kafka_broker import KafkaCluster
+from regulars.ports import free_port
 from regulars.services import NAMES
 
 OWNER_SCOPES = ("ingest", "read", "operate")
@@ -246,7 +247,7 @@ async def _is_known(connection: asyncpg.Connection, key: str) -> bool:
 def _port(host: str, wanted: int) -> int:
     """The port, or a free one for 0; looked at before anything is started, so that a taken one is told at once."""
     try:
-        with socket.create_server((host, wanted)) as listener:
+        with socket.create_server((host, wanted or free_port())) as listener:
             return int(listener.getsockname()[1])
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)

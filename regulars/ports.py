@@ -5,6 +5,7 @@ below the ports that systems dial out from: a client that keeps dialling the por
 otherwise be given that very port as its own, connect to itself, and keep the server from coming back.
 """
 
+import atexit
 import secrets
 import socket
 from collections.abc import Iterator
@@ -48,6 +49,7 @@ def _block() -> tuple[socket.socket, Iterator[int]]:
         except OSError:  # another process's
             held.close()
         else:
+            atexit.register(held.close)
             return held, cycle(range(first + 1, first + BLOCK))
     raise NoFreePort(f"all ports from {PORTS.start} to {PORTS.stop} are taken")
 

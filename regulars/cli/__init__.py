@@ -1,4 +1,4 @@
-"""The `regulars` command: what its verbs take, a file per group; what they do stands in verbs/ under the same names.
+"""The `regulars` command: what its verbs take, a file per group; what they do stands in verbs/.
 
 Help and completion answer at once: whatever takes long to import, a verb imports when it is called.
 """

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from regulars.kafka_broker.failed import KafkaFailed, tail
+from regulars.kafka_broker.failed import KafkaFailed, KafkaUnavailable, tail
 from regulars.kafka_broker.node import Node, brokers_at, properties
 from regulars.kafka_broker.provide import provide
-from regulars.ports import free_ports
+from regulars.ports import NoFreePort, free_ports
 
 NODES_ALLOWED = (1, 3)  # two nodes can lose none, and more than three prove nothing more
 START_DEADLINE_S = 60
@@ -60,7 +60,10 @@ class KafkaCluster:
         if nodes not in NODES_ALLOWED:
             raise ValueError(f"a cluster has one of {NODES_ALLOWED} nodes, not {nodes}")
         java, jars = await asyncio.to_thread(provide)
-        ports = free_ports(2 * nodes)
+        try:
+            ports = free_ports(2 * nodes)
+        except NoFreePort as error:
+            raise KafkaUnavailable(str(error)) from None
         home = (folder or Path(tempfile.mkdtemp(prefix="regulars-kafka-"))).absolute()
         members = [
             Node(n + 1, ports[2 * n], ports[2 * n + 1], home / f"node-{n + 1}", fronts[n] if fronts else None)

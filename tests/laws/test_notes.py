@@ -245,6 +245,18 @@ def test_an_erased_person_keeps_what_loyalty_keeps_and_no_messages() -> None:
     assert "rich" in told(one.facts)
 
 
+def test_what_waits_at_a_merged_id_is_forgotten_with_an_erasure_but_for_what_loyalty_keeps() -> None:
+    one = customer()
+    one.take(event(1, "c1", Visit(), START))
+    one.take(event(2, "c1", CustomerMerged("c2"), START))
+    one.take(note(1, MessageSent("k1", "email", "welcome", "first"), START + DAY / 2))
+    one.take(note(2, PointsEarned("p", 100, 100), START + DAY / 2))
+    assert one.stored is not None
+    assert len(one.stored.state.waiting) == 2
+    one.take(event(3, "c1", CustomerErased(), START + DAY))
+    assert [each.kind for each in one.stored.state.waiting] == [PointsEarned.TYPE]
+
+
 def test_no_more_notes_wait_than_are_bounded() -> None:
     one = customer()
     for number in range(2 * MAX_WAITING):

@@ -64,5 +64,7 @@ def test_the_rooms_of_segmentations_domain_know_each_other_one_way() -> None:
             if name.startswith(f"{DOMAIN}.") and of not in {room} | ROOMS[room]:
                 yield source.at(node, f"{room}/ imports {name}: let domain/ itself, which knows all rooms, hand it in")
 
+    inside = [each.module.split(".") for each in sources_in("segmentation") if each.module.startswith(f"{DOMAIN}.")]
+    assert {room for _, _, room, *file in inside if file} == ROOMS.keys()
     rooms = tuple(f"{DOMAIN}.{room}" for room in ROOMS)
     obey(law, (source for source in sources_in("segmentation") if source.module.startswith(rooms)))

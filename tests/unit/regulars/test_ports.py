@@ -3,27 +3,32 @@
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 
-from regulars.ports import BLOCK, HOST, PORTS, free_port, free_ports
+from regulars.ports import BLOCK, HOST, free_port
 
-OTHER = "from regulars.ports import free_ports; print(*free_ports(20), flush=True); input()"
+PROCESSES = 3
+# As many blocks as processes, none of which a running one has: each must find the one that is left.
+OTHER = f"""
+from regulars import ports
+ports.PORTS = range(19_000, 19_000 + {PROCESSES} * ports.BLOCK)
+print(*ports.free_ports(20), flush=True)
+input()
+"""
 
 
-def test_two_processes_are_given_others() -> None:
-    given: list[list[int]] = []
-    others = [
-        subprocess.Popen([sys.executable, "-c", OTHER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    for other in others:
-        assert other.stdout is not None
-        given.append([int(port) for port in other.stdout.readline().split()])
-    given.append(free_ports(20))
-    for other in others:
-        other.communicate("\n")
-    ports = [port for each in given for port in each]
-    assert len(set(ports)) == len(ports) == 60
-    assert set(ports) <= set(PORTS)
+def test_processes_are_given_others() -> None:
+    given: list[int] = []
+    with ExitStack() as stack:
+        for _ in range(PROCESSES):
+            command = [sys.executable, "-c", OTHER]
+            other = stack.enter_context(
+                subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            )
+            stack.callback(other.kill)
+            assert other.stdout is not None
+            given += [int(port) for port in other.stdout.readline().split()]
+    assert len(set(given)) == len(given) == PROCESSES * 20
 
 
 def test_one_that_is_listened_on_is_passed_over() -> None:

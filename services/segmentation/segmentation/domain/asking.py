@@ -14,7 +14,7 @@ from segmentation.domain.models.model import Model
 from segmentation.domain.profile.catalogue import OF_SEGMENT
 from segmentation.domain.profile.person import Person, person_of
 from segmentation.domain.profile.state import Kept, Place, Profile, Value
-from segmentation.domain.rulebook import NOWHERE, Places, Rulebook, first_of, places
+from segmentation.domain.rulebook import NONE, Numbers, Rulebook, lowest, numbers_of
 from segmentation.domain.rules.evaluate import Answer
 from segmentation.domain.rules.grid import CELLS, segment_id
 from segmentation.domain.rules.rule import Segment
@@ -82,24 +82,24 @@ class Asking:
         book, resting = self._book, self._profile.resting
         waiting = _all(book.models) if self._everything else self._models_concerned()
         while waiting:
-            number = first_of(waiting)
+            number = lowest(waiting)
             waiting ^= 1 << number
             model = book.models[number]
             if resting and LIFECYCLE not in model.fields:
                 continue
             for name in self._ask_model(model):
-                waiting |= _after(number, book.models_by_reads.get(name, NOWHERE))
+                waiting |= _after(number, book.models_by_reads.get(name, NONE))
 
-    def _models_concerned(self) -> Places:
+    def _models_concerned(self) -> Numbers:
         book, at, revision = self._book, self._at, self._profile.revision
-        found = NOWHERE
+        found = NONE
         for name in self.touched:
-            found |= book.models_by_reads.get(name, NOWHERE)
+            found |= book.models_by_reads.get(name, NONE)
         due = [name for name, known in self.answers.items() if (end := known.until) is not None and end <= at]
         if due:
-            found |= places(book.model_numbers[name] for name in due if name in book.model_numbers)
+            found |= numbers_of(book.model_numbers[name] for name in due if name in book.model_numbers)
         if revision < book.revision:
-            found |= places(number for number, model in enumerate(book.models) if model.revision > revision)
+            found |= numbers_of(number for number, model in enumerate(book.models) if model.revision > revision)
         return found
 
     def _ask_model(self, model: Model) -> Sequence[str]:
@@ -154,7 +154,7 @@ class Asking:
         others = _Others(self)
         segments, gates, asks = book.segments, book.gates, book.asks
         while waiting:
-            number = first_of(waiting)
+            number = lowest(waiting)
             waiting ^= 1 << number
             segment = segments[number]
             before = self.places.get(segment.segment)
@@ -169,20 +169,20 @@ class Asking:
             if holds is not (before is not None and before.inside):
                 reason = self._reason(segment, before)
                 self._tell(segment.segment, reason, segment.version, entered=holds)
-                waiting |= book.by_reads.get(f"{OF_SEGMENT}{segment.segment}", NOWHERE)  # who asks stands behind
+                waiting |= book.by_reads.get(f"{OF_SEGMENT}{segment.segment}", NONE)  # who asks stands behind
 
-    def _concerned(self) -> Places:
+    def _concerned(self) -> Numbers:
         book, at, revision = self._book, self._at, self._profile.revision
-        found = NOWHERE
+        found = NONE
         for name in self.touched:
-            found |= book.by_reads.get(name, NOWHERE)
+            found |= book.by_reads.get(name, NONE)
         if self._before is None:
             found |= book.drawn
         due = [name for name, place in self.places.items() if (end := place.until) is not None and end <= at]
         if due:
-            found |= places(book.numbers[name] for name in due if name in book.numbers)
+            found |= numbers_of(book.numbers[name] for name in due if name in book.numbers)
         if revision < book.revision:
-            found |= places(number for number, each in enumerate(book.segments) if each.revision > revision)
+            found |= numbers_of(number for number, each in enumerate(book.segments) if each.revision > revision)
         return found
 
     def _reason(self, segment: Segment, before: Place | None) -> str:
@@ -226,13 +226,13 @@ class Asking:
         return segment_id(lifecycle, activity) if lifecycle else ""  # type: ignore[arg-type]  # texts of the contract
 
 
-def _all(those: Sequence[object]) -> Places:
+def _all(those: Sequence[object]) -> Numbers:
     return (1 << len(those)) - 1
 
 
-def _after(number: int, found: Places) -> Places:
+def _after(number: int, found: Numbers) -> Numbers:
     """Those of them that stand behind that one."""
-    return found >> number + 1 << number + 1
+    return found & ~((2 << number) - 1)
 
 
 def _plain(facts: Mapping[str, Any]) -> dict[str, Value]:

@@ -15,7 +15,7 @@ from common.decision import Decide, Decision, Occasion, Timer
 from segmentation.domain.asking import ACTIVITY, LIFECYCLE, NEW_RULES, Asking, of_nobody
 from segmentation.domain.profile.evolve import Touched, evolve, phrase
 from segmentation.domain.profile.merge import everything_of, join, part, still_known, without_person
-from segmentation.domain.profile.notes import HEARD, heard, is_news, noted, reason
+from segmentation.domain.profile.notes import HEARD, heard, is_news, noted, reason, without_messages
 from segmentation.domain.profile.notes import timer as timer_of_notes
 from segmentation.domain.profile.orders import brought_up
 from segmentation.domain.profile.state import Kept, Place, Profile
@@ -111,7 +111,8 @@ def _concerned(
     if everything:
         because = SEEN_AGAIN if known.resting else NEW_RULES
         return _ask(before, profile, touched, occasion, book, because, everything=True)
-    if not isinstance(occasion.what, Timer) and profile.revision == book.revision and book.heard.isdisjoint(touched):
+    is_due = isinstance(occasion.what, Timer) and occasion.what.kind == CHANGE  # so it concerns somebody
+    if not is_due and profile.revision == book.revision and book.heard.isdisjoint(touched):
         timers = _timers(profile)
         if not timers or timers[0].due > occasion.at:
             return Decision(profile, (), timers)  # it concerns nobody
@@ -184,6 +185,7 @@ def _forget(profile: Profile, occasion: Occasion) -> Decision[Profile]:
     lifecycle = {name: kept for name, kept in profile.answers.items() if LIFECYCLE in kept.facts}
     forgotten = replace(
         without_person(profile),
+        waiting=without_messages(profile.waiting, occasion.at),
         erased_at=occasion.at,
         resting=not profile.closed,
         answers=lifecycle,

@@ -14,8 +14,8 @@ from segmentation.domain.rules.lapse import lapse
 from segmentation.domain.rules.rule import Bucket, Fact, Group, Question, Rule, Segment
 
 Gate = tuple[str, tuple[Any, ...]]  # a fact and values of it
-Places = int  # among models or segments: bit n is set for the one at place n, so that many are put together at once
-NOWHERE: Places = 0
+Numbers = int  # of models or segments: bit n is set for number n, so that many are put together at once
+NONE: Numbers = 0
 
 
 def asked_about(segment: Segment) -> list[str]:
@@ -42,13 +42,13 @@ class Rulebook(msgspec.Struct, frozen=True, dict=True):
         return {each.segment: each for each in self.segments}
 
     @cached_property
-    def by_reads(self) -> Mapping[str, Places]:
-        """Places in `segments` by what is read there: a kind of events, a fact, a segment (`segment:<name>`)."""
+    def by_reads(self) -> Mapping[str, Numbers]:
+        """Numbers of `segments` by what is read there: a kind of events, a fact, a segment (`segment:<name>`)."""
         return _readers(segment.reads for segment in self.segments)
 
     @cached_property
-    def models_by_reads(self) -> Mapping[str, Places]:
-        """Places in `models` by what is read there: a kind of events, a fact."""
+    def models_by_reads(self) -> Mapping[str, Numbers]:
+        """Numbers of `models` by what is read there: a kind of events, a fact."""
         return _readers(model.reads for model in self.models)
 
     @cached_property
@@ -67,9 +67,9 @@ class Rulebook(msgspec.Struct, frozen=True, dict=True):
         return {each.segment: number for number, each in enumerate(self.segments)}
 
     @cached_property
-    def drawn(self) -> Places:
+    def drawn(self) -> Numbers:
         """Where segments stand that ask for a lot, and so have an answer of their own for everybody."""
-        return places(number for number, each in enumerate(self.segments) if _draws(each.rule))
+        return numbers_of(number for number, each in enumerate(self.segments) if _draws(each.rule))
 
     @cached_property
     def gates(self) -> tuple[Gate | None, ...]:
@@ -100,25 +100,25 @@ class Rulebook(msgspec.Struct, frozen=True, dict=True):
         return tuple(segment for segment in self.segments if segment.segment in wanted)
 
 
-def places(numbers: Iterable[int]) -> Places:
+def numbers_of(numbers: Iterable[int]) -> Numbers:
     """These."""
-    found = NOWHERE
+    found = NONE
     for number in numbers:
         found |= 1 << number
     return found
 
 
-def first_of(found: Places) -> int:
+def lowest(found: Numbers) -> int:
     """The lowest; there is one."""
     return (found & -found).bit_length() - 1
 
 
-def _readers(reads: Iterable[Iterable[str]]) -> Mapping[str, Places]:
+def _readers(reads: Iterable[Iterable[str]]) -> Mapping[str, Numbers]:
     """By each name, the places at which it is among those read."""
-    found: dict[str, Places] = {}
+    found: dict[str, Numbers] = {}
     for number, names in enumerate(reads):
         for name in names:
-            found[name] = found.get(name, NOWHERE) | 1 << number
+            found[name] = found.get(name, NONE) | 1 << number
     return found
 
 

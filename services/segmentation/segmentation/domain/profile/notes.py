@@ -6,7 +6,7 @@ order the topics are read in, the same is known in the end.
 """
 
 from collections.abc import Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
@@ -43,7 +43,7 @@ def heard(profile: Profile, occasion: Occasion) -> tuple[Profile, Touched]:
     if not profile.waiting:
         return profile, ()
     first, at = profile.waiting[0].at, occasion.at
-    # What the shop tells of this very time may still come: then a timer goes off first, or the note would.
+    # At the note's very time an event may still come: only the note's own timer goes off after all of that time.
     is_over = first <= at if isinstance(occasion.what, Timer) else first < at
     if not is_over and len(profile.waiting) <= MAX_WAITING:
         return profile, ()
@@ -70,6 +70,11 @@ def joined(ours: tuple[Note, ...], theirs: tuple[Note, ...]) -> tuple[Note, ...]
     """Both, of one person; but an account is its own, and loyalty tells of points that move from one to the other."""
     new = [note for note in theirs if note.kind in _KINDS_OF_MESSAGES and not any(_same(note, own) for own in ours)]
     return tuple(sorted((*ours, *new), key=lambda each: each.at))
+
+
+def without_messages(waiting: tuple[Note, ...], until: datetime) -> tuple[Note, ...]:
+    """Those that wait, without what was told of messages up to and including then."""
+    return tuple(note for note in waiting if note.kind not in _KINDS_OF_MESSAGES or note.at > until)
 
 
 def parted(ours: Profile, theirs: Profile) -> tuple[Mapping[str, Series], tuple[Note, ...]]:
