@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from common.contracts.ingest import OrderPaid
+from common.contracts.ingest import HistoryEnded, OrderPaid
 from common.money import Money
 from segmentation.domain.rules.rule import Events, Measure, Question, Segment
 from segmentation.own.answers import backfill_out
@@ -47,6 +47,27 @@ async def test_who_can_never_be_asked_ends_it_all_the_same(stage: Stage, monkeyp
     out = backfill_out(progress)
     assert out is not None
     assert (out.ended, out.round, out.asked, out.behind) == (True, 3, 6, 2)
+
+
+async def test_nobody_waits_for_the_end_of_an_import(stage: Stage) -> None:
+    async with stage.one.running():
+        long_ago = stage.event("ann", OrderPaid("ann", Money(100, CURRENCY)), stage.clock.at - timedelta(days=9))
+        await stage.publish(replace(long_ago, historic=True), *paid(stage, "bob"))
+        await stage.decided()
+        made = await make(stage.one, "buyers", {"count": "purchase", "op": "gte", "value": 1})
+        await stage.filled()
+        async with stage.pool.acquire() as connection:
+            progress = await jobs.progress(connection, SHOP, made.revision)
+        assert progress is not None
+        assert (progress.pass_, progress.behind) == (2, 0)
+        await stage.publish(stage.event("ann", HistoryEnded()))
+        await stage.decided()
+
+        async def both_are_in() -> bool:
+            await stage.tick()
+            return await stage.inside("buyers") == ["ann", "bob"]
+
+        await until(both_are_in, "who was inside an import is asked once that has ended")
 
 
 async def test_new_presets_reach_the_quiet_whom_an_older_process_answered(stage: Stage) -> None:

@@ -153,7 +153,8 @@ def router(pool: asyncpg.Pool, intake: Intake, vault: Vault) -> APIRouter:
     async def post_events(request: Request) -> Response:
         """One event, a JSON array, NDJSON (application/x-ndjson), or CloudEvents in any of their HTTP forms (`ce-`
         headers, application/cloudevents+json, application/cloudevents-batch+json); gzip allowed. `historic=true` is
-        for imports."""
+        for imports: nobody is told anything, and no time passes for a customer until its `history.ended`, which is sent
+        the same way after all else of it."""
         caller = await sender(request)
         historic = _is_historic(request)
         if historic:

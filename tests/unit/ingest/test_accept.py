@@ -203,7 +203,7 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("the last year of all", sent(time="9999-12-31T23:59:59-23:59"), "$.time",
      "out of range: 2016-04-30T12:00:00+00:00 to 2026-05-02T12:00:00+00:00"),
     ("history's end outside an import", sent({}, type_="history.ended"), "$.type",
-     "history.ended belongs to an import"),
+     "history.ended belongs to an import: send it with ?historic=true"),
 ]
 # fmt: on
 

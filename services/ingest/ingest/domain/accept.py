@@ -173,7 +173,7 @@ def _fault(
             reason = f"{what}: send your own id, and contact data under `personal`"
             return Rejection(path, reason)
     if isinstance(data, ingest.HistoryEnded) and not historic:
-        return Rejection("$.type", "history.ended belongs to an import")
+        return Rejection("$.type", "history.ended belongs to an import: send it with ?historic=true")
     if inbound.occurred_at is None:
         if historic and not isinstance(data, ingest.HistoryEnded):
             return Rejection("$.time", "missing: an import tells events at their own times")

@@ -145,7 +145,10 @@ class Backfill:
 
 
 def _is_behind(customer: LastAsked, job: Job) -> bool:
-    return not customer.aside and (customer.revision < job.revision or customer.edition != job.edition)
+    """Who is inside an import is told once, and asked when that ends: nobody waits for it."""
+    if customer.aside or (customer.is_imported and job.pass_ > 1):
+        return False
+    return customer.revision < job.revision or customer.edition != job.edition
 
 
 def _recheck(job: Job, customer_id: str) -> Event[Data]:

@@ -71,7 +71,7 @@ WHERE shop_id = $1 AND revision >= $2 ORDER BY revision LIMIT 1
 CUSTOMERS = """
 SELECT customer_id, body->>'into' IS NOT NULL OR coalesce((body->'state'->>'resting')::boolean, false) AS aside,
     coalesce((body->'state'->>'revision')::bigint, -1) AS revision,
-    coalesce(body->'state'->>'edition', '') AS edition
+    coalesce(body->'state'->>'edition', '') AS edition, coalesce((body->>'historic')::boolean, false) AS is_imported
 FROM states WHERE shop_id = $1 AND customer_id > $2 ORDER BY customer_id LIMIT $3
 """
 # Those of them of whom anything was ever heard.
@@ -115,6 +115,7 @@ class LastAsked(Struct, frozen=True):
     aside: bool
     revision: int
     edition: str
+    is_imported: bool  # an import of what was before has not ended yet
 
 
 async def begin(

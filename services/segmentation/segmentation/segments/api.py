@@ -146,7 +146,6 @@ def router(pool: asyncpg.Pool, shops: Mapping[str, Shop], books: Mapping[str, Ru
         """How many were in a segment over time, oldest first: every quarter of an hour for the last five weeks, once a
         day before. Without `since` the last 30 days before `until`, which is now without one."""
         shop = shop_of(shops, caller)
-        known(shop, segment)
         end = until or clock.now()
         begin = since or max(EARLIEST, end - USUAL_STRETCH)
         if cursor is not None:
@@ -154,6 +153,8 @@ def router(pool: asyncpg.Pool, shops: Mapping[str, Shop], books: Mapping[str, Ru
             begin = max(begin, min(after, LATEST) + AN_INSTANT)
         async with pool.acquire() as connection:
             rows = await segment_queries.samples(connection, shop.shop_id, segment, begin, end, limit + 1)
+        if not rows:  # else it is there, or was archived, of which the numbers are kept
+            known(shop, segment)
         shown = [CountOut(at=row.at, customers=row.members, entered=row.entered, left=row.left) for row in rows]
         return Page.of(shown, limit, key=lambda row: (row.at,))
 
