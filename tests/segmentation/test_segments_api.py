@@ -132,6 +132,17 @@ async def test_what_prometheus_is_shown(pool: asyncpg.Pool, monkeypatch: pytest.
     assert MOST_SHOWN > 100  # the grid, the presets and a fair number of a shop's own
 
 
+async def test_counts_of_a_segment_that_was_archived_are_still_told(
+    pool: asyncpg.Pool, client: httpx.AsyncClient, keys: Keys
+) -> None:
+    await put(pool, [("a", "of_old")])
+    await Counting(pool, FrozenClock(NOON)).step()
+    until = {"until": (NOON + timedelta(days=1)).isoformat()}
+    told = await client.get("/v1/segments/of_old/counts", headers=keys["shop"], params=until)
+    assert [each["customers"] for each in told.json()["items"]] == [1]
+    assert (await client.get("/v1/segments/of_old/counts", headers=keys["other"], params=until)).status_code == 404
+
+
 async def test_counts_over_time(pool: asyncpg.Pool, client: httpx.AsyncClient, keys: Keys) -> None:
     url, until = "/v1/segments/vip/counts", {"until": (NOON + timedelta(days=1)).isoformat()}
     for minute, name in ((0, "a"), (7, "b"), (15, "c"), (21, "d")):  # b and c are sampled together, d waits
