@@ -1,8 +1,11 @@
 """What segmentation answers about one customer: in full, why it is somewhere, its timeline; and about models."""
 
-from collections.abc import AsyncIterator, Mapping
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,6 +22,7 @@ from common.web.app import create_app
 from common.web.auth import KeyRing
 from segmentation.api import router
 from segmentation.app import service
+from segmentation.customers import queries
 from segmentation.customers.queries import FAMILY
 from segmentation.customers.told import FACTS
 from segmentation.domain.models.lifecycle import Thresholds
@@ -62,6 +66,13 @@ BOOKS = {"shop": book("shop", THRESHOLDS, KNOWN)}
 SERVICE = service(BOOKS)
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
+EXPLAIN = "EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON)"
+# Of years: what every customer was told already, often, an hour after the other.
+MANY_FACTS = """
+INSERT INTO outbox (topic, part, key, body) SELECT topic, part, key, convert_to(
+    jsonb_set(convert_from(body, 'UTF8')::jsonb, '{time}', to_jsonb('2026-06-01Z'::timestamptz + n * interval '1h')
+    )::text, 'UTF8') FROM outbox, generate_series(1, 50) AS n WHERE topic = 'segmentation.memberships.v1' ORDER BY n
+"""
 Keys = Mapping[str, dict[str, str]]
 tell = partial(telling.tell, SERVICE)
 
@@ -310,18 +321,69 @@ async def test_what_was_told_of_an_id_before_it_was_erased_comes_back_with_no_me
     assert {of for of, *_ in await facts_of(client, "bob")} == {"bob"}
 
 
-async def test_a_timeline_looks_at_no_facts_but_its_own(pool: asyncpg.Pool) -> None:
+async def test_facts_of_one_time_are_told_once_each_however_they_are_cut_into_pages(
+    pool: asyncpg.Pool, client: httpx.AsyncClient
+) -> None:
+    """Of a chain of ids: within one, and across them, a page may end between facts of one time."""
+    names = ["ann", "bob", "cid", "dan"]
+    for n, name in enumerate(names):
+        await tell(pool, event(n, name, Visit(), NOON), event(10 + n, name, Visit(), NOON), paid(20 + n, name, NOON))
+    for n, (name, into) in enumerate(pairwise(names)):
+        await tell(pool, event(30 + n, name, CustomerMerged(into), NOON))
+    once = await facts_of(client, "dan")
+    rows = await pool.fetch("SELECT key FROM outbox WHERE topic = 'segmentation.memberships.v1'")
+    assert Counter(f"shop/{of}" for of, *_ in once) == Counter(row["key"] for row in rows)
+    assert {at for _, at, _ in once} == {"2026-05-01T12:00:00Z"}
+    for limit in (1, 3):
+        assert await facts_of(client, "ann", limit) == once
+
+
+async def test_a_page_is_of_one_moment(
+    pool: asyncpg.Pool, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is erased while it is put together is shown as before in all, or not at all."""
+    await tell(pool, paid(1, "ann", NOON, "a"), paid(2, "ann", NOON, "b"))
+    before = await got(client, "/v1/customers/ann/timeline")
+    family = queries.family
+
+    async def erased_meanwhile(*asked: Any) -> dict[str, datetime | None]:
+        await tell(pool, event(3, "ann", CustomerErased(), NOON + DAY))
+        return await family(*asked)
+
+    monkeypatch.setattr(queries, "family", erased_meanwhile)
+    assert await got(client, "/v1/customers/ann/timeline") == before
+    monkeypatch.undo()
+    assert await facts_of(client, "ann") == []
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for inner in plan.get("Plans", ()):
+        yield from nodes(inner)
+
+
+async def test_a_timeline_looks_at_no_facts_but_its_own_and_sorts_no_more_than_a_page_of_each_id(
+    pool: asyncpg.Pool,
+) -> None:
+    ids, page = 5, 7
     await tell(pool, *(event(n, f"c{n}", Visit(), NOON) for n in range(300)))
-    await tell(pool, *(event(300 + n, f"c{n}", CustomerMerged("c0"), NOON) for n in range(1, 4)))
+    await tell(pool, *(event(300 + n, f"c{n}", CustomerMerged("c0"), NOON) for n in range(1, ids)))
+    await pool.execute(MANY_FACTS)
     await pool.execute("ANALYZE")
+    keys = [f"shop/c{n}" for n in range(ids)]
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL enable_seqscan = off")  # the tables are small: is there another way?
-        ids = await connection.fetch(f"EXPLAIN {FAMILY}", "shop", "c0")
-        facts = await connection.fetch(f"EXPLAIN {FACTS}", ["shop/c0", "shop/c1"], [None, None], None, None, None, 50)
-    for plan, index in ((ids, "merged_into"), (ids, "states_pkey"), (facts, "outbox_of_customer")):
-        said = "\n".join(row[0] for row in plan)
-        assert index in said, said
-        assert "Seq Scan" not in said, said
+        family = await connection.fetchval(f"{EXPLAIN} {FAMILY}", "shop", "c0")
+        facts = await connection.fetchval(f"{EXPLAIN} {FACTS}", keys, [None] * ids, None, None, page)
+    for plan, index in ((family, "merged_into"), (family, "states_pkey"), (facts, "outbox_of_customer")):
+        assert index in plan, plan
+        assert "Seq Scan" not in plan, plan
+    plan = json.loads(facts)[0]["Plan"]
+    sorts = [one["Plans"][0] for one in nodes(plan) if "Sort" in one["Node Type"]]
+    assert sorts, facts
+    for one in (*sorts, *(one for one in nodes(plan) if one.get("Index Name") == "outbox_of_customer")):
+        assert one["Actual Rows"] * one["Actual Loops"] <= ids * page, facts
+        assert not one.get("Rows Removed by Filter"), facts
 
 
 async def test_models_with_their_thresholds_and_how_they_are_spread(

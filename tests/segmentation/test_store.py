@@ -64,3 +64,15 @@ async def test_who_was_merged_is_in_none(pool: asyncpg.Pool) -> None:
         await project(connection, [saved(NEW_FACE, SegmentEntered("vip", "a")), saved(NEW_FACE, name="c2")])
         await project(connection, [saved(SegmentEntered("late", "a"), into="c2")])
     assert {(name, segment) for name, segment, *_ in await rows(pool)} == {("c2", "new-active")}
+
+
+async def test_a_merge_that_is_known_is_not_written_again(pool: asyncpg.Pool) -> None:
+    """Nor is its row locked, which would be a write too."""
+    found: list[tuple[object, ...]] = []
+    async with pool.acquire() as connection:
+        for into in ("c2", "c2", "c3"):
+            await project(connection, [saved(into=into)])
+            found += [tuple(row) for row in await connection.fetch("SELECT into_id, ctid, xmin, xmax FROM merged")]
+    first, again, elsewhere = found
+    assert again == first
+    assert [into for into, *_ in (first, elsewhere)] == ["c2", "c3"]

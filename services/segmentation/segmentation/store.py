@@ -26,16 +26,21 @@ SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::
 ON CONFLICT (shop_id, customer_id, segment) DO UPDATE SET since = EXCLUDED.since, reason = EXCLUDED.reason
 """
 
-# A customer that was merged is in no segment.
+# A customer that was merged is in no segment. Of each that is saved, since `merged` does not say who was split off and
+# merged again; where there is nothing to leave, nothing is written or locked.
 LEAVE_ALL = """
 DELETE FROM memberships m USING unnest($1::text[], $2::text[]) AS gone (shop_id, customer_id)
 WHERE (m.shop_id, m.customer_id) = (gone.shop_id, gone.customer_id)
 """
 
-# Primary key; written again only where somebody was split off and merged elsewhere.
+# Primary key; written again only where somebody was split off and merged elsewhere. Who is merged is saved often after,
+# and ON CONFLICT alone would write a lock on the row each time.
 REMEMBER_MERGE = """
-INSERT INTO merged (shop_id, customer_id, into_id) SELECT * FROM unnest($1::text[], $2::text[], $3::text[])
-ON CONFLICT (shop_id, customer_id) DO UPDATE SET into_id = EXCLUDED.into_id WHERE merged.into_id <> EXCLUDED.into_id
+INSERT INTO merged (shop_id, customer_id, into_id)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) AS new (shop_id, customer_id, into_id)
+WHERE NOT EXISTS (SELECT 1 FROM merged m
+    WHERE (m.shop_id, m.customer_id, m.into_id) = (new.shop_id, new.customer_id, new.into_id))
+ON CONFLICT (shop_id, customer_id) DO UPDATE SET into_id = EXCLUDED.into_id
 """
 
 # Whoever was erased stands on no list that was put before. The revision's back-fill says when that was; a row that the

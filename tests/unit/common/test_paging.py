@@ -68,6 +68,7 @@ def test_what_is_no_cursor_of_the_list_is_a_problem_at_its_path(cursor: str) -> 
         ("a\0b", Text),
         ("2024-05-01T12:30:15", Moment),
         ("0001-01-01T00:00:00+23:59", Moment),  # in UTC it is before all years
+        (("0001-01-01T00:00:00+23:59", 1), tuple[Moment, RowId] | None),
     ],
 )
 def test_what_no_database_takes_is_no_cursor(key: object, kind: Any) -> None:
@@ -79,6 +80,8 @@ def test_what_no_database_takes_is_no_cursor(key: object, kind: Any) -> None:
 def test_what_the_database_can_hold_is_a_cursor() -> None:
     key = (2**63 - 1, "安\n", datetime(2024, 5, 1, 12, tzinfo=UTC))
     assert decode_cursor(encode_cursor(key), RowId, Text, Moment) == key
+    pair, place = (key[2], 1), tuple[Moment, RowId] | None
+    assert decode_cursor(encode_cursor((None, pair)), place, place) == (None, pair)
 
 
 async def test_pages_follow_each_other_to_the_end_and_a_full_last_page_has_no_next() -> None:

@@ -16,7 +16,7 @@ def at(minute: int) -> datetime:
 
 
 def fact(number: int, minute: int) -> Entry:
-    return Entry(at(minute), "segment.entered", f"f{number}", {}, fact=(at(minute), 700, number))
+    return Entry(at(minute), "segment.entered", f"f{number}", {}, fact=(at(minute), number))
 
 
 def test_what_was_told_follows_what_it_was_told_of() -> None:
@@ -48,7 +48,7 @@ def test_pages_put_together_are_everything(happened: dict[str, list[int]], told:
     while True:
         before = position.fact
         left = sorted(
-            (f for f in facts if before is None or (f.fact or before) < before), key=lambda f: f.fact or (f.at, 0, 0)
+            (f for f in facts if before is None or (f.fact or before) < before), key=lambda f: f.fact or (f.at, 0)
         )
         page = merged(events(series, position), left[::-1][: limit + 1], limit + 1)
         shown += page[:limit]

@@ -55,6 +55,13 @@ def decode_cursor(cursor: str | None, *types: Any) -> tuple[Any, ...] | None:
     shape: Any = tuple.__class_getitem__(types or (Any, ...))
     try:
         key: tuple[Any, ...] = msgspec.json.decode(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=shape)
-        return tuple(part.astimezone(UTC) if isinstance(part, datetime) else part for part in key)
+        return tuple(_in_utc(part) for part in key)
     except (ValueError, OverflowError, msgspec.MsgspecError):
         raise Problem(400, "Bad cursor", "This is no cursor of this list; leave it out to begin.", "$.cursor") from None
+
+
+def _in_utc(part: Any) -> Any:
+    """A time of another zone as one that the database takes, alone or in a tuple."""
+    if isinstance(part, tuple):
+        return tuple(_in_utc(each) for each in part)
+    return part.astimezone(UTC) if isinstance(part, datetime) else part

@@ -2,7 +2,7 @@
 was told about the customer: segments entered and left, changes of lifecycle and RFM, warnings.
 
 The events come out of the profile, at their own times; what was told comes out of the outbox, that of the ids that were
-merged into the customer too: by time, and at one time in the order of telling. A page knows how far it came in each.
+merged into the customer too: by their times, at one time in the order of telling. A page knows how far it came in each.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from msgspec import Struct
 from segmentation.domain.profile.records import Record, Series
 
 EventPlace = tuple[datetime, str, str]  # when, kind, name
-FactPlace = tuple[datetime, int, int]  # when, xid and id of the outbox
+FactPlace = tuple[datetime, int]  # when, and the id in the outbox
 
 
 class Entry(Struct, frozen=True):

@@ -27,14 +27,13 @@ from segmentation.domain.now import seen
 from segmentation.domain.profile.records import Series
 from segmentation.domain.rulebook import Rulebook
 
-# In a cursor: of the last event that was shown when, kind and name, of the last fact when, xid and id; or nothing.
-_PLACES = (Moment | None, Text | None, Text | None, Moment | None, RowId | None, RowId | None)
-NOWHERE = (None, None, None)
+# In a cursor: of the last event that was shown when, kind and name, of the last fact when and its id; or nothing.
+_PLACES = (tuple[Moment, Text, Text] | None, tuple[Moment, RowId] | None)
 
 
 class EntryOut(BaseModel):
-    """Something that happened (`told` is false), as rules may ask about it, or that was told of the customer, under
-    its id (`told_of`) or that of somebody who was merged into it."""
+    """Something that happened, as rules may ask about it, or that was told of the customer, under its id or that of
+    somebody who was merged into it: `told_of` is that id, and `told` is true just where there is one."""
 
     at: datetime = Field(examples=["2026-05-04T12:00:00Z"])
     type: str = Field(examples=["segment.entered"])
@@ -73,8 +72,8 @@ def router(pool: asyncpg.Pool, shops: Mapping[str, Shop], books: Mapping[str, Ru
         fact, those of ids that were merged into it too; of who was erased, those since. An event that comes late
         stands at its own time."""
         shop = shop_of(shops, caller)
-        position = _position(cursor)
-        async with pool.acquire() as connection:
+        position = timeline.Position(*(decode_cursor(cursor, *_PLACES) or ()))
+        async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
             known = await queries.customer(connection, shop.shop_id, customer_id)
             ids = await queries.family(connection, shop.shop_id, known.customer_id)
             told = await facts(connection, shop.shop_id, ids, position.fact, limit + 1)
@@ -88,23 +87,17 @@ def router(pool: asyncpg.Pool, shops: Mapping[str, Shop], books: Mapping[str, Ru
                     at=one.at,
                     type=one.type,
                     id=one.id,
-                    told=one.fact is not None,
+                    told=one.told_of is not None,
                     told_of=one.told_of,
                     about=dict(one.about),
                 )
                 for one in shown
             ],
-            next=encode_cursor((*(after.event or NOWHERE), *(after.fact or NOWHERE))) if len(entries) > limit else None,
+            next=encode_cursor((after.event, after.fact)) if len(entries) > limit else None,
             earlier=_earlier(series),
         )
 
     return routes
-
-
-def _position(cursor: str | None) -> timeline.Position:
-    found = decode_cursor(cursor, *_PLACES) or (None,) * len(_PLACES)
-    event, fact = found[:3], found[3:]
-    return timeline.Position(None if None in event else event, None if None in fact else fact)  # type: ignore[arg-type]
 
 
 def _earlier(series: Mapping[str, Series]) -> list[EarlierOut]:
