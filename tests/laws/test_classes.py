@@ -190,8 +190,17 @@ def attributes(world: World[Profile]) -> dict[str, Any]:
         MERGED,
         step(A, "split"),  # with what it had
         step(C, "brings"),
-        step(A, "merged", C),
+        step(A, "merged", C, waits=2),
         step(C, "brings"),
+    ]
+)
+@example(
+    [
+        Step(C, "brings", A, FREE, {}, True, 0),
+        NONE_OF_B,
+        step(C, "merged", A, waits=1),
+        step(A, "merged", B, waits=1),  # with what C had
+        NONE_OF_B,
     ]
 )
 @example(
@@ -242,6 +251,14 @@ def test_after_a_merge_the_same_is_told_while_something_may_come_and_once_more(s
         is_told = len(table.flush([event_of_b])) > 1
         assert is_told == (not over or late == 0)
         late += over
+
+
+def test_a_senders_word_is_over_once_ours_was_told() -> None:
+    """Then who was merged is known to bring nothing, and the same is no news."""
+    said = step(A, "says", said="own")
+    for story, again in (([said, NONE_OF_B, MERGED], 1), ([said, step(A, "brings"), NONE_OF_B, MERGED], 0)):
+        before, after = (played(each, cut=True, sparing=True)[0] for each in (story, [*story, NONE_OF_B]))
+        assert len(after) - len(before) == 1 + again
 
 
 @example([MERGED])
