@@ -15,6 +15,8 @@ from common.contracts.ingest import CustomerErased, CustomerUpdated
 from common.settings import Settings
 from ingest import consents
 from ingest.classes import store as classes_store
+from ingest.classes.store import KnownTold
+from tests.contract.waiting import until
 from tests.ingest.conftest import Ingest, Keys, is_of_classes, open_ingest, rows_of, visit
 from tests.ingest.flushing import accepted, flushing, until_blocked
 
@@ -143,6 +145,25 @@ async def test_what_an_erasure_overtook_is_told_after_it(
     assert [type(event.data) for event in rows[1:2]] == [CustomerErased]
     assert [event.id for event in rows[2:3]] == ["e2"]
     assert [cause for cause, *_ in await told(here.pool)] == ["e2"]
+
+
+async def test_an_erasure_and_a_flush_do_not_wait_in_a_circle(pool: asyncpg.Pool) -> None:
+    """Of the two ids of a person something is known of the later one alone: a flush holds it, and then writes both."""
+    ann, bob = keys = ("shop", "ann"), ("shop", "bob")
+    async with pool.acquire() as flush, pool.acquire() as erasure:
+
+        async def erasure_waits() -> bool:
+            return bool(await flush.fetchval("SELECT pg_blocking_pids($1) <> '{}'", erasure.get_server_pid()))
+
+        await classes_store.save(flush, {bob: KnownTold()})
+        async with asyncio.TaskGroup() as tasks:
+            async with flush.transaction():
+                known = await classes_store.lock(flush, keys)
+                forgotten = tasks.create_task(classes_store.forget(erasure, "shop", ["ann", "bob"], ["ann", "bob"]))
+                await until(erasure_waits, "an erasure that waits for the flush")
+                await classes_store.save(flush, {ann: KnownTold(), **known})
+            await forgotten
+        assert {key: each.revision for key, each in (await classes_store.lock(flush, keys)).items()} == {ann: 2, bob: 3}
 
 
 async def test_a_flush_that_fails_has_told_nothing(here: Ingest, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
