@@ -14,11 +14,14 @@ from msgspec import json, structs
 from common.contracts.ingest import CustomerErased, CustomerUpdated
 from common.settings import Settings
 from ingest import consents
+from ingest.classes import settling
 from ingest.classes import store as classes_store
 from ingest.classes.store import KnownTold
+from ingest.domain.told_classes import Told
+from ingest.store import Overtaken
 from tests.contract.waiting import until
 from tests.ingest.conftest import Ingest, Keys, is_of_classes, open_ingest, rows_of, visit
-from tests.ingest.flushing import accepted, flushing, until_blocked
+from tests.ingest.flushing import NOW, accepted, flushing, until_blocked
 
 PERSONAL = {"phone": "+8613800138000", "email": "wang@zju.edu.cn", "address": "杭州市西湖区浙江大学 3 舍"}
 CLASSES = {
@@ -164,6 +167,16 @@ async def test_an_erasure_and_a_flush_do_not_wait_in_a_circle(pool: asyncpg.Pool
                 await classes_store.save(flush, {ann: KnownTold(), **known})
             await forgotten
         assert {key: each.revision for key, each in (await classes_store.lock(flush, keys)).items()} == {ann: 2, bob: 3}
+
+
+async def test_a_flush_is_overtaken_where_somebody_was_merged_meanwhile(pool: asyncpg.Pool) -> None:
+    event = structs.replace(accepted("e1", "ann"), classes={"occupation": "it"})
+    key = event.event.shop_id, "ann"
+    async with pool.acquire() as connection:
+        await classes_store.save(connection, {key: KnownTold(Told(gone=True))})
+        with pytest.raises(Overtaken):
+            await settling.settle(connection, [event], NOW)
+        assert (await classes_store.lock(connection, [key]))[key].revision == 1
 
 
 async def test_a_flush_that_fails_has_told_nothing(here: Ingest, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
