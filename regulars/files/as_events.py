@@ -12,9 +12,9 @@ from common.contracts.envelope import Data, Event
 from common.contracts.ingest import OF_THE_EDGE
 from common.settings import load_settings
 from common.shops import load_shops
-from ingest.classes.settling import ToldOf
-from ingest.classes.telling import Classes
+from ingest.classes.finding import Classes
 from ingest.domain.accept import Accepted
+from ingest.domain.telling_classes import ToldOf
 from regulars.files import mapping as mappings
 from regulars.files.reading import Reading
 from regulars.files.refusals import Report
@@ -31,9 +31,10 @@ def events_of(
     mapping = mappings.load(named)
     if wrong := sorted(OF_THE_EDGE_TYPES & {rule.type for rule in mapping.rules}):
         raise ValueError(f"{mapping.name} cannot be simulated: {', '.join(wrong)} is settled by a running system")
-    teller = Teller(mapping, shop_id, RealClock().now(), historic=True)
+    now = RealClock().now()
+    teller = Teller(mapping, shop_id, now, historic=True)
     classes = Classes.of(load_shops(load_settings().shops))
-    told = ToldOf({})
+    told = ToldOf({}, now)
     found: dict[str, Event[Data]] = {}
     report_path = Path(f"{mapping.name}.refused.ndjson")
     with Report(report_path, files, False) as report, Reading(files, mapping, teller, report, until) as reading:

@@ -23,7 +23,7 @@ from common.settings import Settings
 from common.web.limits import Limits
 from common.web.problems import unavailable
 from ingest import sources
-from ingest.classes.telling import Classes
+from ingest.classes.finding import Classes
 from ingest.connectors.port import Delivery
 from ingest.domain.review_topics import NO_KEYWORDS
 from ingest.flusher import LANES, Flusher

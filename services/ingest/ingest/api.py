@@ -20,7 +20,7 @@ from common.web.limits import Limits
 from common.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, PlainId, RowId, decode_cursor
 from common.web.problems import Problem
 from ingest import queries, store
-from ingest.classes.telling import Classes
+from ingest.classes.finding import Classes
 from ingest.connectors import cloudevents
 from ingest.connectors.segment import messages as segment
 from ingest.counting import OUTCOMES, reason_of, start_counting

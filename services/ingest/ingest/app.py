@@ -10,7 +10,7 @@ from common import presets
 from common.house import House, Part
 from ingest import access_api, hooks, reprocess, sources, sources_api
 from ingest.api import Intake, router
-from ingest.classes.telling import Classes
+from ingest.classes.finding import Classes
 from ingest.deliveries import Housekeeping
 from ingest.domain.review_topics import parse
 from ingest.feeds.run import Feeds

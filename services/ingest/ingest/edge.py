@@ -33,6 +33,7 @@ async def settle(
 ) -> Decided:
     """Whose the events are and what they come to."""
     found = await people.settle(connection, called, received_at)
-    told = await things.settle(connection, await classes.settle(connection, found.told), received_at)
+    told = await classes.settle(connection, found.told, received_at)
+    told = await things.settle(connection, told, received_at)
     await belongings.move(connection, vault, found.moves)  # last, as all that touches the vault
     return Decided(found.told, told)

@@ -23,7 +23,7 @@ from common.web.limits import Limits
 from common.web.paging import SlashesWithin
 from common.web.problems import Problem
 from ingest import store
-from ingest.classes.telling import Classes
+from ingest.classes.finding import Classes
 from ingest.connectors.known import CONNECTORS
 from ingest.connectors.port import Converted, Delivery, Ignored, PrivacyRequest
 from ingest.counting import OUTCOMES, reason_of, start_counting

@@ -42,8 +42,9 @@ def key_of(event: Event[Data]) -> EventKey:
 
 
 class Overtaken(Exception):
-    """A repeat was written by a transaction that began later and ended earlier than ours. What follows it in ours would
-    be read before it: nothing of ours may commit, and the next try has a later id than both."""
+    """A later transaction, which ended earlier, wrote what ours goes by: a repeat, or what is known of somebody or
+    something. What follows of it in ours would be read before it: nothing of ours may commit, and the next try has a
+    later id than both."""
 
 
 async def remember(connection: Connection, keys: Sequence[EventKey]) -> set[EventKey]:

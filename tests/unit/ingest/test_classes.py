@@ -15,13 +15,12 @@ from common.contracts.envelope import encode
 from common.contracts.ingest import MAX_ATTRIBUTES, CustomerUpdated
 from common.presets import BadPresets
 from common.shops import Shop
-from ingest.classes.settling import ToldOf
+from ingest.classes.finding import Classes
 from ingest.classes.tables import load, parse, seats
-from ingest.classes.telling import Classes
 from ingest.domain.accept import Accepted, Personal, accept
 from ingest.domain.classes import ALL, FAR, NEAR, Seat, classes_of
+from ingest.domain.telling_classes import MergedMeanwhile, ToldOf
 from ingest.domain.told_classes import Told
-from ingest.store import Overtaken
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 AMOUNT = {"amount_minor": 1250, "currency": "CNY"}
@@ -178,7 +177,7 @@ def accepted(type_: str = "order.placed", data: Any = None, **more: Any) -> Acce
 
 def told(*events: Accepted) -> list[Accepted]:
     """As they are taken, and then settled where everybody is who the sender says."""
-    settled = ToldOf({})
+    settled = ToldOf({}, NOW)
     return [each for found in CLASSES.found(events) for each in settled.hear(found)]
 
 
@@ -242,7 +241,7 @@ def test_a_senders_own_word_is_not_kept_and_ours_is_told_again_after_it() -> Non
     said = accepted("customer.updated", {"attributes": {"occupation": "13900000000 retired"}}, id="e2")
     order, again = accepted(personal=PERSONAL), accepted(id="e3", personal=PERSONAL)
     assert updates(told(order, said, again, again)) == ["e1", "e3"]
-    settled = ToldOf({})
+    settled = ToldOf({}, NOW)
     for each in CLASSES.found([order, said]):
         list(settled.hear(each))
     (kept,) = settled.changed.values()
@@ -251,9 +250,14 @@ def test_a_senders_own_word_is_not_kept_and_ours_is_told_again_after_it() -> Non
 
 
 def test_who_was_merged_meanwhile_is_not_told_of() -> None:
-    settled = ToldOf({("shop", "ann"): Told(gone=True)})
-    with pytest.raises(Overtaken):
+    settled = ToldOf({("shop", "ann"): Told(gone=True)}, NOW)
+    with pytest.raises(MergedMeanwhile):
         list(settled.hear(*CLASSES.found([accepted(personal=PERSONAL)])))
+
+
+def test_a_row_of_before_is_read() -> None:
+    row = json.encode({"classes": {"email_provider": None}, "unsure": ["email_provider"]})
+    assert json.decode(row, type=Told) == Told({"email_provider": None})
 
 
 def test_who_says_as_much_as_an_event_may_say_still_gets_them() -> None:

@@ -12,7 +12,7 @@ from common.clock import FrozenClock
 from common.settings import Settings
 from common.shops import Shop
 from common.web.limits import Limits
-from ingest.classes.telling import Classes
+from ingest.classes.finding import Classes
 from ingest.connectors.known import CONNECTORS
 from ingest.connectors.port import Delivery
 from ingest.deliveries import Raw

@@ -10,9 +10,9 @@ import msgspec
 from msgspec import Struct
 
 from common.db.engine import Connection
+from ingest.domain.telling_classes import Key
 from ingest.domain.told_classes import NOTHING, Told
 from ingest.store import Overtaken
-from ingest.vault import Key
 
 # In key order, so that two flushes never wait for each other in a circle. Served by the primary key, as is SAVE.
 LOCK = """
@@ -38,31 +38,33 @@ ON CONFLICT (shop_id, customer_id) DO UPDATE SET revision = t.revision + 1, body
 _TOLD = msgspec.json.Decoder(Told)
 
 
-class Known(Struct, frozen=True):
+class KnownTold(Struct, frozen=True):
     """What was told, and how often its row was written."""
 
     told: Told = NOTHING
     revision: int = 0
 
 
-async def lock(connection: Connection, keys: Collection[Key]) -> dict[Key, Known]:
+async def lock(connection: Connection, keys: Collection[Key]) -> dict[Key, KnownTold]:
     """What is known of those of whom anything is, locked until the transaction ends. Raises Overtaken."""
-    found: dict[Key, Known] = {}
+    found: dict[Key, KnownTold] = {}
     rows = await connection.fetch(LOCK, *zip(*keys, strict=True))
     for shop_id, customer_id, revision, body, overtaken in rows:
         if overtaken:
             raise Overtaken
-        found[shop_id, customer_id] = Known(_TOLD.decode(body), revision)
+        found[shop_id, customer_id] = KnownTold(_TOLD.decode(body), revision)
     return found
 
 
-async def save(connection: Connection, known: Mapping[Key, Known]) -> None:
+async def save(connection: Connection, known: Mapping[Key, KnownTold]) -> None:
     """Writes them, each as the next revision. Raises Overtaken."""
     rows = [(*key, each.revision + 1, msgspec.json.encode(each.told).decode()) for key, each in known.items()]
     if rows and await connection.execute(SAVE, *zip(*rows, strict=True)) != f"INSERT 0 {len(rows)}":
         raise Overtaken
 
 
-async def forget(connection: Connection, shop_id: str, ids: Sequence[str], told: Sequence[str]) -> None:
-    """Empties what is known of the ids; `told` are those of them that are told as erased."""
-    await connection.execute(FORGET, shop_id, ids, told)
+async def forget(connection: Connection, shop_id: str, ids: Sequence[str], erased: Sequence[str]) -> None:
+    """Empties what is known of the ids; `erased` are those of them that are told as erased."""
+    # First the rows that there are, then those that are made: as a flush does, else the two might wait in a circle.
+    await connection.execute(LOCK, [shop_id] * len(ids), ids)
+    await connection.execute(FORGET, shop_id, ids, erased)

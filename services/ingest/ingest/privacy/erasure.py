@@ -24,7 +24,7 @@ from common.db import outbox
 from common.db.engine import Connection
 from common.ids import derived_id
 from ingest import consents, deliveries, store
-from ingest.classes import store as told_classes
+from ingest.classes import store as classes_store
 from ingest.domain.accept import Identity
 from ingest.people.whose import Whose
 from ingest.privacy.mentions import Traits, mentions, traits
@@ -141,7 +141,7 @@ class Eraser:
             told = [one for one in ids if await _is_news(connection, shop_id, one)]
             # From here on in the order in which a flush takes them, so that neither waits for the other in a circle.
             names = await self._whose.forget(connection, shop_id, ids)
-            await told_classes.forget(connection, shop_id, ids, told)
+            await classes_store.forget(connection, shop_id, ids, told)
             erased = Erased(
                 customer_ids=tuple(ids),
                 told=tuple(told),

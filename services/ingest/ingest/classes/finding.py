@@ -13,9 +13,9 @@ from ingest.domain import classes
 from ingest.domain.accept import Accepted
 from ingest.domain.classes import Seat, Tables
 from ingest.domain.identity import Rules, normal
+from ingest.domain.telling_classes import OF_CUSTOMERS
 from ingest.people import rules as identity_rules
 
-OF_CUSTOMERS = (ingest.CustomerRegistered, ingest.CustomerUpdated)
 OfCustomer = ingest.CustomerRegistered | ingest.CustomerUpdated
 
 
@@ -41,7 +41,7 @@ class Classes:
         if not found:
             return accepted
         if isinstance(data, OF_CUSTOMERS) and len(found | data.attributes) <= ingest.MAX_ATTRIBUTES:
-            return _telling(accepted, data, found)
+            return _within(accepted, data, found)
         return structs.replace(accepted, classes=found) if self._is_somebody(accepted) else accepted
 
     def _found(self, accepted: Accepted) -> classes.Classes:
@@ -64,7 +64,7 @@ class Classes:
         return any(name is not None for name in names)
 
 
-def _telling(accepted: Accepted, data: OfCustomer, found: classes.Classes) -> Accepted:
-    """What the sender says itself stands above what is guessed."""
+def _within(accepted: Accepted, data: OfCustomer, found: classes.Classes) -> Accepted:
+    """The event with the classes among its attributes. What its sender says itself stands above what is guessed."""
     data = structs.replace(data, attributes=found | data.attributes)
     return structs.replace(accepted, event=structs.replace(accepted.event, data=data), classes=found)
