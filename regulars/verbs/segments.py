@@ -18,7 +18,13 @@ from segmentation.own.definition import RESERVED
 from segmentation.presets.segment_files import as_json
 
 SERVICE: Name = "segmentation"
-KINDS = {".csv": "text/csv", ".ndjson": "application/x-ndjson", ".jsonl": "application/x-ndjson"}
+KINDS = {
+    ".csv": "text/csv",
+    ".txt": "text/csv",  # an id on each line
+    ".ndjson": "application/x-ndjson",
+    ".jsonl": "application/x-ndjson",
+    ".json": "application/json",
+}
 INDENT = "  "
 VERSION = "version"  # in a file: the one that it was made of
 
@@ -92,7 +98,9 @@ async def why(home: Home, shop: str, customer_id: str, segment: str) -> None:
 
 async def put_list(home: Home, shop: str, name: str, file: Path, empty: bool) -> None:
     """A static list holds the customers of a file from now on, and no others."""
-    kind = KINDS.get(file.suffix.lower(), "application/json")
+    kind = KINDS.get(file.suffix.lower())
+    if kind is None:
+        raise ValueError(f"{file}: a list is a file that ends in {', '.join(KINDS)}")
     headers = {"Content-Type": kind}
     path = f"/v1/lists/{_quoted(name)}"
     params = {"empty": "true"} if empty else {}
