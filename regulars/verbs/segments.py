@@ -16,6 +16,7 @@ from regulars.home import Home
 from regulars.services import Name
 from segmentation.own.definition import RESERVED
 from segmentation.presets.segment_files import as_json
+from segmentation.presets.written import read_yaml
 
 SERVICE: Name = "segmentation"
 KINDS = {
@@ -117,7 +118,7 @@ async def delete_list(home: Home, shop: str, name: str) -> None:
 def words_of(file: Path) -> Mapping[str, Any]:
     """A segment's file, YAML or JSON."""
     try:
-        tree = yaml.safe_load(file.read_text(encoding="utf-8"))
+        tree = read_yaml(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{file}: not YAML: {error}") from None
     if isinstance(tree, Mapping):

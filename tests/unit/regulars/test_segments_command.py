@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from regulars.history.segment_files import read_segment
+from regulars.history.segment_files import BadSegments, read_segment
 from regulars.home import Home
 from regulars.verbs import segments
 
@@ -87,3 +87,13 @@ async def test_of_another_ending_the_ones_taken_are_told(service: Service, tmp_p
     with pytest.raises(ValueError, match=rf"{name}: .*\.csv, \.txt, \.ndjson, \.jsonl, \.json"):
         await segments.put_list(Home(tmp_path), "demo", "l", tmp_path / name, False)
     assert service.asked == []
+
+
+def test_a_key_that_stands_twice_in_a_file_is_a_fault(tmp_path: Path) -> None:
+    file = tmp_path / "often.yaml"
+    file.write_text("segment: often\nin: {count: purchase, op: gte, value: 1,\n  value: 2}\n")
+    said = r"(?s)often\.yaml: .*'value' is there twice.*line 3,"
+    with pytest.raises(ValueError, match=said):
+        segments.words_of(file)
+    with pytest.raises(BadSegments, match=said):
+        read_segment(file)
