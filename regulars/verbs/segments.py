@@ -14,6 +14,7 @@ from regulars.asking import PROBLEM, ask, asking
 from regulars.asking import told as told_by
 from regulars.home import Home
 from regulars.services import Name
+from segmentation.domain.rules.parse_segment import fault_of_id
 from segmentation.own.definition import RESERVED
 from segmentation.presets.segment_files import as_json
 from segmentation.presets.written import read_yaml
@@ -61,9 +62,11 @@ async def create(home: Home, shop: str, words: Mapping[str, Any]) -> None:
 async def edit(home: Home, shop: str, words: Mapping[str, Any]) -> None:
     """Makes a segment's next version; refused where the file says of which version it was made, and that is not the
     last any more."""
-    segment = str(words.get("segment", ""))
-    if not segment:
+    segment = as_json(words.get("segment"))
+    if segment in (None, ""):
         raise ValueError("the file must say which segment: a line `segment: <name>`")
+    if fault := fault_of_id(segment):
+        raise ValueError(f"$.segment: {fault}")
     body = {name: value for name, value in words.items() if name != "segment"}
     told = await _ask(home, shop, "PUT", f"/v1/segments/{_quoted(segment)}", content=_json(body))
     _print(f"{segment} is at version {told['version']}; {_asked(told['backfill'])}")

@@ -97,3 +97,12 @@ def test_a_key_that_stands_twice_in_a_file_is_a_fault(tmp_path: Path) -> None:
         segments.words_of(file)
     with pytest.raises(BadSegments, match=said):
         read_segment(file)
+
+
+@pytest.mark.parametrize("word", ["yes", "no", "7"])
+async def test_a_name_without_its_quotes_is_not_edited(service: Service, tmp_path: Path, word: str) -> None:
+    file = tmp_path / "often.yaml"
+    file.write_text(f"segment: {word}\nin: {{count: purchase, op: gte, value: 1}}\n")
+    with pytest.raises(ValueError, match=r"\$\.segment: .*put it in quotes"):
+        await segments.edit(Home(tmp_path), "demo", segments.words_of(file))
+    assert service.asked == []

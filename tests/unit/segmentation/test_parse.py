@@ -266,6 +266,16 @@ def test_faults_of_a_segment() -> None:
     assert cell == (Rejection("$.segment", "is a segment that every shop has"),)
 
 
+@pytest.mark.parametrize(("word", "hint"), [("yes", True), ("7", True), ("'yes'", None), ("Tea!", False), ("", False)])
+def test_a_name_that_yaml_takes_for_no_text_is_to_be_quoted(word: str, hint: bool | None) -> None:
+    found = parse_segment(yaml.safe_load(f"segment: {word}\nin: {{segment: vip}}"), KNOWN)
+    if hint is None:
+        assert isinstance(found, Segment)
+    else:
+        (fault,) = found if isinstance(found, tuple) else ()
+        assert (fault.path, "put it in quotes" in fault.reason) == ("$.segment", hint)
+
+
 def _asking(name: str, *others: str) -> Segment:
     parts = tuple(InSegment(f"$.in.any[{number}]", other) for number, other in enumerate(others))
     return Segment(name, Group("$.in", "any", parts), frozenset())
