@@ -93,7 +93,9 @@ def why_in_segment(
 @group.command("put-list")
 def put_segments_list(
     name: ListName,
-    file: Annotated[Path, typer.Argument(help="CSV, NDJSON or JSON of customers' ids.", exists=True, dir_okay=False)],
+    file: Annotated[
+        Path, typer.Argument(help="Customers' ids: .csv, .txt, .ndjson, .jsonl or .json.", exists=True, dir_okay=False)
+    ],
     empty: Annotated[bool, typer.Option("--empty", help="Empty the list if the file holds nobody.")] = False,
     shop: OfShop = DEFAULT_SHOP,
     folder: Folder = DEFAULT_FOLDER,

@@ -15,6 +15,7 @@ from segmentation.domain.rules.parse import Known
 from segmentation.domain.rules.parse_segment import parse_segment
 from segmentation.domain.rules.precedence import in_order
 from segmentation.domain.rules.rule import Segment
+from segmentation.presets.written import read_yaml
 
 TAKEN = (*Customer.__struct_fields__, *COLUMNS)  # columns that are something else
 SEGMENT = "segment"  # its name in the file; the file's own where it says none
@@ -27,7 +28,7 @@ class BadSegments(Refused):
 def read_segment(path: Path) -> dict[str, Any]:
     """The file's document, with the segment's name; raises BadSegments where it is none, OSError without a file."""
     try:
-        document = yaml.safe_load(path.read_text("utf-8"))
+        document = read_yaml(path.read_text("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BadSegments(f"{path}: $: not YAML: {error}") from None
     if not isinstance(document, dict):

@@ -14,11 +14,19 @@ from regulars.asking import PROBLEM, ask, asking
 from regulars.asking import told as told_by
 from regulars.home import Home
 from regulars.services import Name
+from segmentation.domain.rules.parse_segment import fault_of_id
 from segmentation.own.definition import RESERVED
 from segmentation.presets.segment_files import as_json
+from segmentation.presets.written import read_yaml
 
 SERVICE: Name = "segmentation"
-KINDS = {".csv": "text/csv", ".ndjson": "application/x-ndjson", ".jsonl": "application/x-ndjson"}
+KINDS = {
+    ".csv": "text/csv",
+    ".txt": "text/csv",  # an id on each line
+    ".ndjson": "application/x-ndjson",
+    ".jsonl": "application/x-ndjson",
+    ".json": "application/json",
+}
 INDENT = "  "
 VERSION = "version"  # in a file: the one that it was made of
 
@@ -54,9 +62,11 @@ async def create(home: Home, shop: str, words: Mapping[str, Any]) -> None:
 async def edit(home: Home, shop: str, words: Mapping[str, Any]) -> None:
     """Makes a segment's next version; refused where the file says of which version it was made, and that is not the
     last any more."""
-    segment = str(words.get("segment", ""))
-    if not segment:
+    segment = as_json(words.get("segment"))
+    if segment in (None, ""):
         raise ValueError("the file must say which segment: a line `segment: <name>`")
+    if fault := fault_of_id(segment):
+        raise ValueError(f"$.segment: {fault}")
     body = {name: value for name, value in words.items() if name != "segment"}
     told = await _ask(home, shop, "PUT", f"/v1/segments/{_quoted(segment)}", content=_json(body))
     _print(f"{segment} is at version {told['version']}; {_asked(told['backfill'])}")
@@ -92,7 +102,9 @@ async def why(home: Home, shop: str, customer_id: str, segment: str) -> None:
 
 async def put_list(home: Home, shop: str, name: str, file: Path, empty: bool) -> None:
     """A static list holds the customers of a file from now on, and no others."""
-    kind = KINDS.get(file.suffix.lower(), "application/json")
+    kind = KINDS.get(file.suffix.lower())
+    if kind is None:
+        raise ValueError(f"{file}: a list is a file that ends in {', '.join(KINDS)}")
     headers = {"Content-Type": kind}
     path = f"/v1/lists/{_quoted(name)}"
     params = {"empty": "true"} if empty else {}
@@ -109,7 +121,7 @@ async def delete_list(home: Home, shop: str, name: str) -> None:
 def words_of(file: Path) -> Mapping[str, Any]:
     """A segment's file, YAML or JSON."""
     try:
-        tree = yaml.safe_load(file.read_text(encoding="utf-8"))
+        tree = read_yaml(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{file}: not YAML: {error}") from None
     if isinstance(tree, Mapping):

@@ -80,6 +80,24 @@ async def test_every_fault_is_told_with_its_path(client: httpx.AsyncClient, keys
         assert {path.rpartition(".")[0] for path in paths} == {"$.in.all[0]", "$.in.all[1]"}
 
 
+@pytest.mark.parametrize("name", ["Bad Name", "preview", "new-active", True, None])
+async def test_a_bad_name_hides_no_other_fault(client: httpx.AsyncClient, keys: Keys, name: object) -> None:
+    for names, under in (({"fr": "x"}, "$.names.fr"), ("x", "$.names")):
+        for rule, path in (({"all": [RULE, {"count": "purchse"}]}, "$.in.all[1].count"), (None, "$.in")):
+            body = {"segment": name, "names": names, "in": rule}
+            told = (await client.post("/v1/segments", headers=keys["both"], json=body)).json()
+            assert [error["path"] for error in told["errors"]][:3] == ["$.segment", under, path]
+            assert ("quotes" in told["detail"]) is (name is True)
+
+
+async def test_a_preview_takes_what_makes_a_segment(client: httpx.AsyncClient, keys: Keys) -> None:
+    body = {"segment": "buyers", "names": {"en": "Buyers"}, "version": 1, "in": RULE}
+    asked = await client.post("/v1/segments/preview", headers=keys["read"], json=body)
+    assert (asked.status_code, asked.json()["of"]) == (200, 0)
+    misspelt = await client.post("/v1/segments/preview", headers=keys["read"], json=body | {"name": "x"})
+    assert (misspelt.status_code, misspelt.json()["path"]) == (422, "$.name")
+
+
 @pytest.mark.parametrize(
     ("body", "path"),
     [

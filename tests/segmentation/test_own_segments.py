@@ -82,7 +82,7 @@ async def test_preview_and_back_fill_and_a_count_by_hand_agree(stage: Stage) -> 
         await stage.decided()
         for name, rule, by_hand in (("often", OFTEN, often), ("big", BIG, big)):
             async with stage.pool.acquire() as connection:
-                book, segment = await one.editing.check(connection, SHOP, rule)
+                book, segment = await one.editing.check(connection, SHOP, Wording({}, rule))
             looked = await preview(stage.pool, book, segment, stage.clock.at)
             await make(one, name, rule)
             await stage.filled()

@@ -14,6 +14,10 @@ from segmentation.lists.files import NO_COLUMN, read
         ("\ufeffcustomer_id\r\nu1\r\nu1\r\n", ["u1"]),
         ("u1\nu2\n", ["u1", "u2"]),
         ("name, customer_id \nAnn, u3 \n", ["u3"]),
+        ("Customer_ID\nu1\n", ["u1"]),
+        ("Name,CUSTOMER_ID\nAnn,u1\n", ["u1"]),
+        ("\ncustomer_id\nu1\n", ["u1"]),
+        ('customer_id,"notes; and more"\nu1,x;y\n', ["u1"]),
         ("", []),
     ],
 )
@@ -25,6 +29,22 @@ def test_the_column_of_ids(file: str, customers: list[str]) -> None:
 def test_of_several_columns_none_is_guessed(file: str) -> None:
     _, (fault,) = read(file.encode(), "text/csv")
     assert (fault.path, fault.reason) == ("$", NO_COLUMN)
+
+
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [
+        ("customer_id;x\nc1;3\n", "line 1 is divided by semicolons"),
+        ("\n\nc1;3\n", "line 3 is divided by semicolons"),
+        ("customer_id\tx\nc1\t3\n", "line 1 is divided by tabs"),
+        ("a,b;customer_id\n1,2;c1\n", "line 1 is divided by semicolons"),
+        ("customer_id,Customer_ID\nu1,u2\n", "line 1 names 'customer_id' more than once"),
+    ],
+)
+def test_a_first_line_that_cannot_be_understood_puts_nobody_on(file: str, reason: str) -> None:
+    customers, (fault,) = read(file.encode(), "text/csv")
+    assert (customers, fault.path) == ([], "$")
+    assert fault.reason.startswith(reason)
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,20 @@ def test_a_measure() -> None:
     assert read(said) == Question("$.in", Measure("count", events), "gte", 2)
 
 
+@pytest.mark.parametrize(
+    "day", ["2026-11-20", "'2026-11-20'", "2026-11-20T00:00:00+08:00", "'2026-11-20T00:00:00+08:00'"]
+)
+def test_a_time_is_compared_with_a_day_of_the_shop_s_too(day: str) -> None:
+    midnight = datetime(2026, 11, 19, 16, tzinfo=UTC)
+    asked = Question("$.in", Fact("churn.warned_at"), "gte", midnight)
+    assert read(f"{{field: churn.warned_at, op: gte, value: {day}}}") == asked
+
+
+def test_a_time_that_no_day_could_be_is_still_taken_with_its_offset() -> None:
+    found = read("{last: purchase, op: gt, value: '1960-01-01T00:00:00Z'}")
+    assert found.value == datetime(1960, 1, 1, tzinfo=UTC)
+
+
 def test_a_measure_of_a_field() -> None:
     said = "{average: purchase.amount, over: {calendar: month}, op: lt, value: 10000}"
     assert read(said) == Question(
@@ -132,6 +146,12 @@ def test_windows(over: str, window: object) -> None:
         ("{field: points, op: eq, value: many}", "$.in.value", "must be an integer"),
         ("{field: tags, op: eq, value: vip}", "$.in.op", "does not go with this field"),
         ("{bucket: {salt: '', to: 50}}", "$.in.bucket.salt", "must be a text"),
+        ("{bucket: {salt: a}}", "$.in.bucket", "from and to are missing: whole numbers, 0 <= from < to <= 100"),
+        ("{bucket: {salt: a, from: 60}}", "$.in.bucket", "to is missing: whole numbers, 0 <= from < to <= 100"),
+        ("{field: churn.warned_at, op: gte, value: soon}", "$.in.value", "an offset: 2026-01-31T00:00:00+08:00"),
+        ("{field: churn.warned_at, op: gte, value: 7}", "$.in.value", "an offset: 2026-01-31T00:00:00+08:00"),
+        (r'{field: churn.warned_at, op: gte, value: "\ud800"}', "$.in.value", "must be a day"),
+        ("{last: visit, op: lt, value: 2026-03-01T08:00:00}", "$.in.value", "an offset: 2026-01-31T00:00:00+08:00"),
         ("{bucket: {salt: a, from: 60, to: 50}}", "$.in.bucket.to", "0 <= from < to <= 100"),
         ("{then_not: {first: {of: visit}, within: 1h}}", "$.in.then_not.not", "must say `of`"),
         ("{then_not: {first: {of: visit}, not: {of: purchase}}}", "$.in.then_not.within", "must be a length"),
@@ -244,6 +264,16 @@ def test_faults_of_a_segment() -> None:
     }
     cell = parse_segment({"segment": "new-active", "in": {"segment": "vip"}}, KNOWN)
     assert cell == (Rejection("$.segment", "is a segment that every shop has"),)
+
+
+@pytest.mark.parametrize(("word", "hint"), [("yes", True), ("7", True), ("'yes'", None), ("Tea!", False), ("", False)])
+def test_a_name_that_yaml_takes_for_no_text_is_to_be_quoted(word: str, hint: bool | None) -> None:
+    found = parse_segment(yaml.safe_load(f"segment: {word}\nin: {{segment: vip}}"), KNOWN)
+    if hint is None:
+        assert isinstance(found, Segment)
+    else:
+        (fault,) = found if isinstance(found, tuple) else ()
+        assert (fault.path, "put it in quotes" in fault.reason) == ("$.segment", hint)
 
 
 def _asking(name: str, *others: str) -> Segment:

@@ -13,6 +13,7 @@ from segmentation.lists.store import MAX_MEMBERS
 
 COLUMN = "customer_id"
 NO_COLUMN = f"has several columns, and its first line does not name {COLUMN!r} among them"
+DIVIDERS = {";": "semicolons", "\t": "tabs"}  # of spreadsheets that save no commas
 MAX_FAULTS = 20  # told of one upload
 TOO_MANY = f"is too long: a list holds at most {MAX_MEMBERS:,} customers"
 # As at the door of events: such an id would be personal data outside the vault.
@@ -77,13 +78,20 @@ def _ndjson(body: bytes) -> Iterator[Read]:
 
 
 def _csv(body: bytes) -> Iterator[Read]:
-    """The column `customer_id` of a file with a head, or ids alone, one a line."""
+    """The column `customer_id`, however its letters are cased, of a file with a head, or ids alone, one a line."""
     rows = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""))
     column: int | None = None
-    for number, row in enumerate(rows):
-        head = [cell.strip() for cell in row] if number == 0 else []
+    first = True
+    for row in rows:
+        head = [cell.strip().lower() for cell in row] if first else []
+        first = first and not row  # an empty line is none
+        if head.count(COLUMN) > 1:
+            raise msgspec.ValidationError(f"line {rows.line_num} names {COLUMN!r} more than once")
         if COLUMN in head:
             column = head.index(COLUMN)
+        elif divider := next((each for each in DIVIDERS if any(each in cell for cell in head)), None):
+            by = f"is divided by {DIVIDERS[divider]}"
+            raise msgspec.ValidationError(f"line {rows.line_num} {by}: the columns of CSV are divided by commas")
         elif column is None and len(row) > 1:
             raise msgspec.ValidationError(NO_COLUMN)  # whichever column were taken might be another
         elif row:

@@ -1,10 +1,10 @@
 """Routes of own segments: made, edited, archived, shown with their rules and versions."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, WithJsonSchema
 
 from common.shops import Shop
 from common.web.auth import Reader, shop_of
@@ -14,15 +14,17 @@ from segmentation.own.answers import Operator, RuleTree, ShownSegment, problems
 from segmentation.own.editing import Editing, Wording
 from segmentation.own.showing import Shown
 
-Names = dict[str, Any]  # by locale
+# Looked at with the rule, not by FastAPI, so that every fault of a segment is told at once.
+SegmentName = Annotated[Any, WithJsonSchema({"type": "string"})]
+Names = Annotated[Any, WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}})]  # by locale
 
 
 class NewSegment(BaseModel):
     """A segment to make: by a rule, or as a copy of one there is."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"required": ["segment"]})
 
-    segment: PlainId
+    segment: SegmentName = None
     names: Names = {}
     rule: RuleTree = None
     copy_of: PlainId | None = None
@@ -46,7 +48,7 @@ def router(shops: Mapping[str, Shop], editing: Editing, shown: Shown) -> APIRout
     async def post_segment(new: NewSegment, caller: Operator) -> ShownSegment:
         """Makes a segment. Who is in it is known once its back-fill has ended."""
         shop_of(shops, caller)
-        if (new.copy_of is None) is (new.rule is None):
+        if new.copy_of is not None and new.rule is not None:
             raise Problem(422, "Invalid request", "give one of the two: in, a rule, or copy_of, a segment", path="$.in")
         rule = new.rule if new.copy_of is None else await shown.rule(caller.shop_id, new.copy_of)
         with problems(new.segment):

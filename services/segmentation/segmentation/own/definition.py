@@ -10,19 +10,20 @@ from segmentation.domain.profile.catalogue import OF_LIST, OF_SEGMENT
 from segmentation.domain.rulebook import Rulebook
 from segmentation.domain.rules.grid import CELLS
 from segmentation.domain.rules.parse import Known
-from segmentation.domain.rules.parse_segment import SEGMENT_ID, parse_segment
+from segmentation.domain.rules.parse_segment import fault_of_id, parse_segment
 from segmentation.domain.rules.precedence import in_order
 from segmentation.domain.rules.rule import Segment
 from segmentation.own.store import Version
 
 RESERVED = ("preview", "overlap")  # words of addresses
-NAME_WORDS = "must be 1 to 64 of a-z, 0-9, _ and -, a letter or digit first"
 
 
-def fault_of_name(name: str, presets: Collection[str]) -> str | None:
+def fault_of_name(name: object, presets: Collection[str]) -> str | None:
     """What is wrong with the name of an own segment or list, if anything."""
-    if not SEGMENT_ID.fullmatch(name) or name in RESERVED:
-        return NAME_WORDS if name not in RESERVED else "is a part of an address: take another name"
+    if fault := fault_of_id(name):
+        return fault
+    if name in RESERVED:
+        return "is a part of an address: take another name"
     if name in CELLS or name in presets:
         return "is the name of a segment that every shop has"
     return None

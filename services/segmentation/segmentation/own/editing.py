@@ -41,9 +41,9 @@ class Unknown(ValueError):
 
 
 class Wording(Struct, frozen=True):
-    """A segment as it is to be: its names by locale, and the tree of its rule."""
+    """A segment as it is to be: its names by locale, and the tree of its rule, as they were sent."""
 
-    names: dict[str, str]
+    names: Any
     rule: Any
 
 
@@ -55,11 +55,12 @@ class Editing:
     ) -> None:
         self._pool, self._presets, self._clock, self._wait = pool, presets, clock, wait
 
-    async def create(self, caller: Caller, segment: str, wording: Wording) -> Version:
+    async def create(self, caller: Caller, segment: Any, wording: Wording) -> Version:
         """A new segment. Raises Faulty or Conflict."""
         async with self._pool.acquire() as connection, connection.transaction():
             if fault := fault_of_name(segment, self._presets[caller.shop_id].by_id):
-                raise Faulty(Rejection("$.segment", fault))
+                others = await self._faults_of(connection, caller.shop_id, wording)
+                raise Faulty(Rejection("$.segment", fault), *others)
             revision = await store.raise_revision(connection, caller.shop_id)
             known = await store.newest(connection, caller.shop_id)
             if segment in known:
@@ -134,14 +135,21 @@ class Editing:
             await jobs.begin(connection, caller.shop_id, revision, now, f"list {name}", self._wait, list_=name)
             await audit.note(connection, caller, "list.deleted", name)
 
-    async def check(self, connection: Connection, shop_id: str, rule: Any) -> tuple[Rulebook, Segment]:
-        """The segment that a rule would make, and the rulebook that it would stand in; nothing is saved. Raises
-        Faulty."""
+    async def check(self, connection: Connection, shop_id: str, wording: Wording) -> tuple[Rulebook, Segment]:
+        """The segment that would be made, and the rulebook that it would stand in; nothing is saved. Raises Faulty."""
         known = await store.newest(connection, shop_id)
-        wanted = Version(UNSAVED, 1, 0, "live", {}, rule, self._clock.now(), "")
+        wanted = Version(UNSAVED, 1, 0, "live", wording.names, wording.rule, self._clock.now(), "")
         segments = await self._composed(connection, shop_id, known, wanted)
         rulebook = replace(self._presets[shop_id], segments=segments)
         return rulebook, rulebook.by_id[UNSAVED]
+
+    async def _faults_of(self, connection: Connection, shop_id: str, wording: Wording) -> Sequence[Rejection]:
+        """What is wrong with a segment besides its name."""
+        try:
+            await self.check(connection, shop_id, wording)
+        except Faulty as faulty:
+            return faulty.faults
+        return ()
 
     async def _save(
         self,

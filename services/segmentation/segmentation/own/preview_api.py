@@ -14,18 +14,21 @@ from common.shops import Shop
 from common.web.auth import Reader, shop_of
 from common.web.problems import unavailable
 from segmentation.own.answers import RuleTree, problems
-from segmentation.own.editing import Editing
+from segmentation.own.editing import Editing, Wording
 from segmentation.own.preview import preview
 
 PREVIEWS_MAX = 4  # one is worked on and three wait; further callers are asked to come again
 
 
 class Asked(BaseModel):
-    """A rule to look at."""
+    """A rule to look at; what else a segment's file says is taken and passed over."""
 
     model_config = ConfigDict(extra="forbid")
 
     rule: RuleTree
+    segment: Any = None
+    names: Any = None
+    version: Any = None
 
 
 class SampledOut(BaseModel):
@@ -65,7 +68,7 @@ def router(pool: asyncpg.Pool, shops: Mapping[str, Shop], editing: Editing, cloc
             async with turn:
                 with problems(""):
                     async with pool.acquire() as connection:
-                        book, segment = await editing.check(connection, caller.shop_id, asked.rule)
+                        book, segment = await editing.check(connection, caller.shop_id, Wording({}, asked.rule))
                 found = await preview(pool, book, segment, clock.now())
         finally:
             waiting -= 1

@@ -16,6 +16,7 @@ from segmentation.domain.rules.parse import Known
 from segmentation.domain.rules.parse_segment import LOCALES, SEGMENT_ID, parse_segment
 from segmentation.domain.rules.precedence import in_order
 from segmentation.domain.rules.rule import Segment
+from segmentation.presets.written import read_yaml
 
 FOLDER = "presets/segments"
 DEFAULT = "default"
@@ -30,7 +31,7 @@ def segments(shop: Shop) -> tuple[Segment, ...]:
 def parse_segments(text: str, zone: ZoneInfo) -> tuple[Segment, ...] | tuple[Rejection, ...]:
     """The segments of a file in the order in which they are answered, or everything that is wrong with it."""
     try:
-        trees = yaml.safe_load(text)
+        trees = read_yaml(text)
     except yaml.YAMLError as error:
         return (Rejection("$", f"not YAML: {error}"),)
     if not isinstance(trees, list) or len(trees) > MAX_SEGMENTS:
@@ -62,7 +63,7 @@ def _read(name: str, zone: str) -> tuple[Segment, ...]:
 
 def trees(shop: Shop) -> Mapping[str, Any]:
     """The rules of the shop's segments by their names, as they are written: to be shown, and copied."""
-    written = yaml.safe_load(_text(_file_of(shop)))
+    written = read_yaml(_text(_file_of(shop)))
     return {tree["segment"]: as_json(tree["in"]) for tree in written}
 
 

@@ -57,6 +57,7 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 BY_AGE = ("older_than", "younger_than")
 OF_A_FIELD = ("sum", "average", "distinct")
 RFM_GROUP = "rfm.group"  # a shop's preset names its values
+BY_TIME = ("eq", "ne", "lt", "lte", "gt", "gte")  # operators that take one, or a day
 BY_WORD = ("eq", "ne", "in", "not_in", "contains")
 ALWAYS_A_NUMBER = ("count", "sum", "distinct")
 NO_RULE = Group("$", "any", ())  # stands in for what could not be read
@@ -273,6 +274,9 @@ class _Reader(Struct):
         salt, low, high = tree.get("salt"), tree.get("from", 0), tree.get("to")
         if not isinstance(salt, str) or not 0 < len(salt) <= predicate.MAX_CHARS:
             self._fault(f"{path}.salt", "must be a text that makes this draw another than others")
+        if "to" not in tree:
+            missing = "to is" if "from" in tree else "from and to are"
+            return self._fault(path, f"{missing} missing: whole numbers, 0 <= from < to <= {LOTS}")
         if not (type(low) is int and type(high) is int and 0 <= low < high <= LOTS):
             return self._fault(f"{path}.to", f"must be whole numbers, 0 <= from < to <= {LOTS}")
         return Bucket(path.rpartition(".")[0], str(salt), low, high)
@@ -285,7 +289,8 @@ class _Reader(Struct):
             return Question(path, about, op, self._length(value, f"{path}.value"))
         if isinstance(about, Measure) and about.function in ALWAYS_A_NUMBER and op == "exists":
             return self._fault(f"{path}.op", f"does not go with a {about.function}, which is always there")
-        if kind is datetime and isinstance(value, date):
+        by_day = isinstance(value, date) or _converted(value, Time) is None
+        if kind is datetime and op in BY_TIME and "value" in tree and by_day:
             value = self._time(value, f"{path}.value")
         compared = {"field": "found", "op": op} | ({"value": value} if "value" in tree else {})
         read = predicate.parse(compared, {"found": kind}, path)
@@ -310,5 +315,5 @@ def _converted(value: object, to: type[T]) -> T | None:
         return None
     try:
         return msgspec.convert(value, to)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, UnicodeEncodeError):  # none; no text even
         return None

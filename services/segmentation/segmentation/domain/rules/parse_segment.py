@@ -16,6 +16,7 @@ from segmentation.domain.rules.parse import Known, parse
 from segmentation.domain.rules.rule import Segment
 
 SEGMENT_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+ID_WORDS = "must be 1 to 64 of a-z, 0-9, _ and -, a letter or digit first"
 LOCALES = ("en", "zh-CN")
 MAX_NAME_CHARS = 100
 KEYS = ("segment", "names", "in")
@@ -33,8 +34,8 @@ def parse_segment(
         if key not in KEYS
     ]
     segment = tree.get("segment")
-    if not isinstance(segment, str) or not SEGMENT_ID.fullmatch(segment):
-        faults.append(Rejection(f"{under}.segment", "must be 1 to 64 of a-z, 0-9, _ and -, a letter or digit first"))
+    if fault := fault_of_id(segment):
+        faults.append(Rejection(f"{under}.segment", fault))
     elif segment in CELLS:
         faults.append(Rejection(f"{under}.segment", "is a segment that every shop has"))
     names = tree.get("names", {})
@@ -45,6 +46,14 @@ def parse_segment(
     if faults or isinstance(rule, tuple):
         return tuple(faults)
     return Segment(str(segment), rule, reads(rule), dict(names))
+
+
+def fault_of_id(name: object) -> str | None:
+    """What keeps it from being the name of a segment or a list, if anything."""
+    if isinstance(name, str) and SEGMENT_ID.fullmatch(name):
+        return None
+    unquoted = not isinstance(name, str | list | Mapping) and name is not None  # `yes` and `7` are no texts in YAML
+    return ID_WORDS + ("; it must be a text: put it in quotes" if unquoted else "")
 
 
 def _faults_of_names(names: Any, path: str, needed: tuple[str, ...]) -> list[Rejection]:
