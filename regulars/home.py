@@ -173,6 +173,16 @@ class Home:
                 await migrate(complete, NAMES)
             yield complete
 
+    def _port_to_listen_on(self, settings: Settings) -> int:
+        """The port to listen on, looked at before there is a folder; who runs on the folder is the better reason."""
+        try:
+            return _port(settings.host, settings.port)
+        except OSError:
+            if self.folder.exists():
+                with self.taken():
+                    pass
+            raise
+
     @asynccontextmanager
     async def house(self, *, kafka: bool = False, **overrides: Any) -> AsyncIterator[House]:
         """The house on this folder, its database started and migrated; with `kafka` on a broker of its own if needed.
@@ -180,7 +190,7 @@ class Home:
         Raises FolderInUse when somebody runs here.
         """
         settings = load_settings(**overrides)
-        made: dict[str, Any] = {}
+        made: dict[str, Any] = {"port": self._port_to_listen_on(settings)}
         async with AsyncExitStack() as stack:
             stack.enter_context(self.taken())
             if settings.vault_key is None:
@@ -189,7 +199,6 @@ class Home:
                     made["vault_old_keys"] = old
             if settings.internal_key is None:
                 made["internal_key"] = self.secret("internal_key")
-            made["port"] = _port(settings.host, settings.port)
             made["ingest_url"] = f"http://{settings.host}:{made['port']}"
             if kafka and settings.kafka is None:
                 cluster = await KafkaCluster.start(nodes=1, folder=self.folder / "kafka")

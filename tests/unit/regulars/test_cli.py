@@ -15,6 +15,16 @@ from regulars.asking import Elsewhere, elsewhere_of
 from regulars.bench.olist_folder import Order, path_of, write
 from regulars.cli import app
 
+TILL = """
+format: csv
+currency: CNY
+columns: {at: time, total: money}
+time: at
+person: {subject: "{card}"}
+events:
+  - {type: order.paid, id: "{nr}:paid", data: {order_id: "{nr}", amount: "{total}"}}
+"""
+
 
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
@@ -71,6 +81,21 @@ def test_a_history_in_which_nothing_happened(here: Path) -> None:
     status, printed, noted = said("simulate", "olist", "olist", "--at", "2017-06-01T11:59:59-03:00")
     assert (status, printed) == (1, "")
     assert noted.splitlines()[-1] == "regulars: nothing happened in olist up to 2017-06-01T11:59:59-03:00"
+
+
+def test_a_simulation_says_by_its_status_that_rows_were_refused(here: Path) -> None:
+    """As an import does, and its files are there all the same."""
+    good = "nr,at,card,total\n1,2026-05-01T12:00:00+08:00,c1,10.00\n"
+    (here / "till.csv").write_text(good)
+    (here / "till.yaml").write_text(TILL)
+    arguments = ("simulate", "till.csv", "--mapping", "till.yaml", "--json", "counts.json", "--customers", "rows.csv")
+    assert said(*arguments)[0] == 0
+    (here / "till.csv").write_text(good + "2,yesterday,c2,10.00\n")
+    (here / "counts.json").unlink()
+    status, _, noted = said(*arguments)
+    assert (status, "1 rows refused" in noted) == (3, True), noted
+    assert (here / "counts.json").exists()
+    assert (here / "rows.csv").read_text().count("\n") == 2
 
 
 @pytest.mark.parametrize("arguments", [("list",), ("replay", "ingest"), ("replay", "loyalty", "1", "2")])
