@@ -162,13 +162,17 @@ class Home:
             async with await EmbeddedPostgres.start(self.folder / "postgres") as server, kept(server):
                 yield load_settings(**(_given(settings) | _database(_without_role(server), server.dsn())))
 
-    @asynccontextmanager
-    async def installed(self) -> AsyncIterator[Settings]:
-        """The settings with the database of an installation that is there, migrated; ValueError where there is none."""
+    def settings(self) -> Settings:
+        """The settings of an installation that is there; ValueError where there is none."""
         settings = load_settings()
         if settings.database is None and not (self.folder / "postgres").exists():
             raise ValueError(f"no installation in {self.folder}: `regulars up` makes one, --data names another folder")
-        async with self.database(settings) as complete:
+        return settings
+
+    @asynccontextmanager
+    async def installed(self) -> AsyncIterator[Settings]:
+        """The settings with the database of an installation that is there, migrated; ValueError where there is none."""
+        async with self.database(self.settings()) as complete:
             if self.running() is None:
                 await migrate(complete, NAMES)
             yield complete

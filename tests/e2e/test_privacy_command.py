@@ -97,6 +97,18 @@ async def test_all_services_are_asked(
     await admin.close()
 
 
+async def merged(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    """Shown by whichever id: who lives on, and what else it is called."""
+    capsys.readouterr()
+    await customers.merge(home, "demo", "nb", "na")
+    assert capsys.readouterr().out == "nb is na from now on.\n"
+    await customers.show(home, "demo", "na")
+    of_na = capsys.readouterr().out
+    assert of_na.startswith("na is also nb.\n")
+    await customers.show(home, "demo", "nb")
+    assert capsys.readouterr().out == f"nb was merged; it lives on as na:\n{of_na}"
+
+
 async def slashed(home: Home, client: httpx.AsyncClient, capsys: pytest.CaptureFixture[str]) -> None:
     """An id may hold what stands for something else in an address."""
     amount = {"order_id": "o9", "amount": AMOUNT}
@@ -108,6 +120,7 @@ async def slashed(home: Home, client: httpx.AsyncClient, capsys: pytest.CaptureF
         return (await client.get("/v1/accounts/c%2Fd")).is_success
 
     await until(is_decided, "points for the order")
+    await merged(home, capsys)
     await customers.show(home, "demo", "c/d")
     await privacy.export(home, "demo", "c/d", None, None)
     names, _, document = capsys.readouterr().out.partition("{")

@@ -105,6 +105,33 @@ def test_dead_letters_of_no_installation(here: Path, arguments: tuple[str, ...])
     assert nothing_begun(here)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("segments", "list"),
+        ("customers", "show", "c1"),
+        ("privacy", "list"),
+        ("privacy", "erase", "c1"),
+        ("reprocess", "--since", "2026-05-01", "--source", "src_1"),
+        ("dead-letters", "replay", "ingest"),
+    ],
+)
+def test_what_asks_a_system_that_does_not_run(
+    here: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    """Nothing is started, and no key made, for whoever else may listen where nobody was told to look."""
+    (here / ".regulars" / "postgres").mkdir(parents=True)
+    fault = "nothing runs on .regulars: start it with `regulars up --data .regulars`"
+    assert said(*arguments) == (1, "", f"regulars: {fault}\n")
+    monkeypatch.setenv("REGULARS_INGEST_URL", "http://127.0.0.1:8000")  # of another one's database
+    assert said(*arguments) == (1, "", f"regulars: {fault}\n")
+    assert [path.name for path in (here / ".regulars").iterdir()] == ["postgres"]
+    monkeypatch.delenv("REGULARS_INGEST_URL")
+    monkeypatch.setenv("REGULARS_DATABASE", "postgresql://127.0.0.1:1/shop")
+    told = f"{fault}, or say in REGULARS_INGEST_URL where it answers"
+    assert said(*arguments) == (1, "", f"regulars: {told}\n")
+
+
 def test_a_key_of_an_unknown_shop(here: Path) -> None:
     fault = "unknown shop 'nope'; there are demo, olist, cdnow, online_retail, ga_merch_store, taobao_userbehavior"
     assert said("keys", "create", "--scope", "read", "--shop", "nope") == (1, "", f"regulars: {fault}\n")
