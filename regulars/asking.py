@@ -8,7 +8,6 @@ from typing import Any
 import httpx
 from msgspec import Struct
 
-from common.settings import Settings
 from regulars.home import Home, admin_of
 from regulars.services import NAMES, Name
 
@@ -52,10 +51,20 @@ def elsewhere_of(urls: Sequence[str] | None, key: str | None) -> Elsewhere | Non
     return Elsewhere(urls, key)
 
 
-def address(home: Home, settings: Settings) -> str:
-    """Where this installation answers."""
-    running = home.running()
-    return running.url if running else settings.ingest_url
+def address(home: Home) -> str:
+    """Where this installation answers, asked before a key is made. Raises OSError where that is not known: at an
+    address that nobody told us somebody else may listen, and would get the key."""
+    settings = home.settings()
+    if (running := home.running()) is not None:
+        return running.url
+    if settings.database is None:  # whatever answers elsewhere is not on the database in the folder
+        raise OSError(f"nothing runs on {home.folder}: start it with `regulars up --data {home.folder}`")
+    if "ingest_url" not in settings.model_fields_set:
+        raise OSError(
+            f"nothing runs on {home.folder}: start it with `regulars up --data {home.folder}`, "
+            "or say in REGULARS_INGEST_URL where it answers"
+        )
+    return settings.ingest_url
 
 
 async def ask(client: httpx.AsyncClient, service: str, method: str, path: str, **more: Any) -> httpx.Response:
@@ -108,11 +117,11 @@ async def asking(
     the context lasts and may do everything; with the key that was given for a system elsewhere."""
     async with AsyncExitStack() as stack:
         if elsewhere is None:
+            urls = dict.fromkeys(services, address(home))
             settings = await stack.enter_async_context(home.installed())
             admin = admin_of(settings)
             made = home.admin_key(admin, shop)
             key = await stack.enter_async_context(made) if as_admin else await home.owner_key(admin, shop)
-            urls = dict.fromkeys(services, address(home, settings))
         else:
             key, urls = elsewhere.key, {name: elsewhere.address_of(name) for name in services}
         headers = {"X-API-Key": key}

@@ -162,16 +162,30 @@ class Home:
             async with await EmbeddedPostgres.start(self.folder / "postgres") as server, kept(server):
                 yield load_settings(**(_given(settings) | _database(_without_role(server), server.dsn())))
 
-    @asynccontextmanager
-    async def installed(self) -> AsyncIterator[Settings]:
-        """The settings with the database of an installation that is there, migrated; ValueError where there is none."""
+    def settings(self) -> Settings:
+        """The settings of an installation that is there; ValueError where there is none."""
         settings = load_settings()
         if settings.database is None and not (self.folder / "postgres").exists():
             raise ValueError(f"no installation in {self.folder}: `regulars up` makes one, --data names another folder")
-        async with self.database(settings) as complete:
+        return settings
+
+    @asynccontextmanager
+    async def installed(self) -> AsyncIterator[Settings]:
+        """The settings with the database of an installation that is there, migrated; ValueError where there is none."""
+        async with self.database(self.settings()) as complete:
             if self.running() is None:
                 await migrate(complete, NAMES)
             yield complete
+
+    def _port_to_listen_on(self, settings: Settings) -> int:
+        """The port to listen on, looked at before there is a folder; who runs on the folder is the better reason."""
+        try:
+            return _port(settings.host, settings.port)
+        except OSError:
+            if self.folder.exists():
+                with self.taken():
+                    pass
+            raise
 
     @asynccontextmanager
     async def house(self, *, kafka: bool = False, **overrides: Any) -> AsyncIterator[House]:
@@ -180,7 +194,7 @@ class Home:
         Raises FolderInUse when somebody runs here.
         """
         settings = load_settings(**overrides)
-        made: dict[str, Any] = {}
+        made: dict[str, Any] = {"port": self._port_to_listen_on(settings)}
         async with AsyncExitStack() as stack:
             stack.enter_context(self.taken())
             if settings.vault_key is None:
@@ -189,7 +203,6 @@ class Home:
                     made["vault_old_keys"] = old
             if settings.internal_key is None:
                 made["internal_key"] = self.secret("internal_key")
-            made["port"] = _port(settings.host, settings.port)
             made["ingest_url"] = f"http://{settings.host}:{made['port']}"
             if kafka and settings.kafka is None:
                 cluster = await KafkaCluster.start(nodes=1, folder=self.folder / "kafka")

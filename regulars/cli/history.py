@@ -90,7 +90,10 @@ def simulate(
         ),
     ] = None,
 ) -> None:
-    """A history through the same decisions in virtual time: who would have been told what, when."""
+    """A history through the same decisions in virtual time: who would have been told what, when.
+
+    Exit status 3: all was lived through but rows that were refused.
+    """
     from regulars.history.simulate_verb import simulate as verb
     from regulars.history.simulate_verb import simulate_files
 

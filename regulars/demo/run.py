@@ -108,8 +108,9 @@ async def demo(folder: Path, seed: int, leave: bool) -> int:
                 console.print("Stopped; start it again and it goes on where it was.")
                 return 130
             found = run.result()
-            _conclude(found, url, key)
+            _conclude(found)
             if not leave:
+                _say_where(url, key)
                 await stopped
             stopped.cancel()
     return 0 if all(check.holds for check in found) else 1
@@ -206,12 +207,16 @@ async def _look(
     return table
 
 
-def _conclude(found: list[Check], url: str, key: str) -> None:
+def _conclude(found: list[Check]) -> None:
     console.print()
     table = Table("", "checked", "found")
     for check in found:
         table.add_row("[green]holds[/]" if check.holds else "[red]FAILS[/]", check.what, check.found)
     console.print(table)
+
+
+def _say_where(url: str, key: str) -> None:
+    """Only where it stays up: in a moment nobody would answer there."""
     console.print(f"API and its documentation   {url}/docs   (key: {key})", soft_wrap=True)
     console.print(f"Messages that would have left   {url}/mailbox?key={key}", soft_wrap=True)
     console.print(f"A customer   curl -H 'X-API-Key: {key}' {url}/v1/customers/c0000", soft_wrap=True)

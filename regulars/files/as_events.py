@@ -25,9 +25,9 @@ OF_THE_EDGE_TYPES = {data.TYPE for data in OF_THE_EDGE}
 
 def events_of(
     files: Sequence[Path], named: str, shop_id: str, until: datetime | None, console: Console
-) -> list[Event[Data]]:
-    """All events up to and including `until`, oldest first, each once; ValueError when there is none. Whoever has no
-    id of the sender's is known by the names given."""
+) -> tuple[list[Event[Data]], int]:
+    """All events up to and including `until`, oldest first, each once, and how many rows were refused; ValueError when
+    there is no event. Whoever has no id of the sender's is known by the names given."""
     mapping = mappings.load(named)
     if wrong := sorted(OF_THE_EDGE_TYPES & {rule.type for rule in mapping.rules}):
         raise ValueError(f"{mapping.name} cannot be simulated: {', '.join(wrong)} is settled by a running system")
@@ -53,4 +53,4 @@ def events_of(
             console.print(f"{report.rows:,} rows refused; where and why: {report.path}")
     if not found:
         raise ValueError(f"nothing happened in {', '.join(map(str, files))}")
-    return list(found.values())
+    return list(found.values()), report.rows

@@ -20,7 +20,7 @@ from regulars.files.reading import Reading, content
 from regulars.files.refusals import Report
 from regulars.files.telling import Teller, Told
 from regulars.history.cursor import Cursor
-from regulars.history.into_system import Import, into_system
+from regulars.history.into_system import Import, into_system, say
 from regulars.history.lines import Line
 from regulars.home import Home
 
@@ -70,8 +70,9 @@ async def _import(
     with Report(path, files, taken > 0) as report, Reading(files, mapping, teller, report, until) as reading:
         reading.read(console)
         _say(reading)
-        total = reading.events + (0 if live else reading.people)
-        console.print(f"{reading.events:,} events; {taken:,} of {total:,} lines were taken before")
+        ends = 0 if live else reading.people
+        total = reading.events + ends
+        say(reading.events, ends, taken)
 
         def refused(line: Line, rejection: Rejection) -> None:
             if line.place is not None:

@@ -8,7 +8,7 @@ from typing import Any
 from common.contracts.envelope import encode
 from regulars.asking import Elsewhere
 from regulars.history.cursor import Cursor
-from regulars.history.into_system import Import, console, into_system
+from regulars.history.into_system import Import, into_system, say
 from regulars.history.known import read
 from regulars.history.lines import lines
 from regulars.home import Home
@@ -21,7 +21,7 @@ def import_history(
     events = read(kind, path, until, orders)
     cursor = Cursor(folder, kind, map(encode, events), until, elsewhere.address_of("ingest") if elsewhere else "")
     of_import = list(lines(events, cursor.id))
-    console.print(f"{len(events):,} events; {cursor.load():,} of {len(of_import):,} lines were taken before")
+    say(len(events), len(of_import) - len(events), cursor.load())
     return _send(Home(folder), Import(of_import, len(of_import), cursor, events[0].shop_id), until, elsewhere)
 
 

@@ -34,6 +34,14 @@ class Import:
     on_refused: OnRefused = lambda *_: None
 
 
+def say(events: int, ends: int, taken: int) -> None:
+    """What there is to send, in numbers that add up to what is told of it at the end."""
+    counted = f"{events:,} events" + (
+        f" and {ends:,} ends of history, one per customer: {events + ends:,}" if ends else ""
+    )
+    console.print(f"{counted} to send; {taken:,} of them were taken before", soft_wrap=True)
+
+
 async def into_system(home: Home, what: Import, until: datetime | None, elsewhere: Elsewhere | None) -> dict[str, int]:
     """Into the system `elsewhere`, the one that runs on the folder, or one run just for this.
 
@@ -60,7 +68,8 @@ async def into_system(home: Home, what: Import, until: datetime | None, elsewher
 
 async def _send(target: tuple[str, str], what: Import) -> dict[str, int]:
     counts = await send(target, what.lines, what.total, what.cursor, console, what.historic, what.on_refused)
-    console.print(", ".join(f"{count:,} {status}" for status, count in counts.items()))
+    told = ", ".join(f"{count:,} {status}" for status, count in counts.items())
+    console.print(f"{sum(counts.values()):,} sent: {told}", soft_wrap=True)
     return counts
 
 

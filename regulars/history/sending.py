@@ -44,7 +44,7 @@ async def send(
     counts = {"accepted": 0, "duplicate": 0, "rejected": 0}
     taken = cursor.load()
     url, key = target
-    with Bar(console, "Importing", total, "lines", taken) as bar:
+    with Bar(console, "Importing", total, "events", taken) as bar:
         async with httpx.AsyncClient(base_url=url, headers={"X-API-Key": key}, timeout=REQUEST_TIMEOUT_S) as client:
             for batch in _batches(islice(all_lines, taken, None)):
                 body = gzip.compress(b"\n".join(line.body for line in batch), compresslevel=1)

@@ -14,7 +14,7 @@ from common.settings import load_settings
 from common.shops import load_shops
 from regulars.files import mapping as mappings
 from regulars.files.as_events import events_of
-from regulars.files.import_files import of_shop
+from regulars.files.import_files import SOME_REFUSED, of_shop
 from regulars.history.answer import summary, write_customers, write_json
 from regulars.history.ending import columns
 from regulars.history.known import read
@@ -33,10 +33,10 @@ def simulate(
     json: Path | None,
     customers: Path | None,
     segments: Sequence[Path] = (),
-) -> None:
+) -> int:
     """A known data set; without `at`, up to its last event."""
     notes.print(f"Reading {path} ...")
-    _live(lambda: read(kind, path, at, orders), at, json, customers, segments)
+    return _live(lambda: (read(kind, path, at, orders), 0), at, json, customers, segments)
 
 
 def simulate_files(
@@ -47,24 +47,24 @@ def simulate_files(
     json: Path | None,
     customers: Path | None,
     segments: Sequence[Path] = (),
-) -> None:
-    """Files with a mapping; without `at`, up to their last event."""
+) -> int:
+    """Files with a mapping; without `at`, up to their last event. Status SOME_REFUSED where rows were refused."""
     of_shop(mappings.load(mapping), shop_id)
-    _live(lambda: events_of(files, mapping, shop_id, at, notes), at, json, customers, segments)
+    return _live(lambda: events_of(files, mapping, shop_id, at, notes), at, json, customers, segments)
 
 
 def _live(
-    read_all: Callable[[], list[Event[Data]]],
+    read_all: Callable[[], tuple[list[Event[Data]], int]],
     at: datetime | None,
     json: Path | None,
     customers: Path | None,
     segments: Sequence[Path],
-) -> None:
+) -> int:
     simulation = Simulation(load_shops(load_settings().shops), keeps_ended=customers is not None)
     documents = {path: read_segment(path) for path in segments}  # a fault is told before the long reading
     gc.set_threshold(*GC_THRESHOLDS)  # a history is millions of small objects that all stay
     began = time.perf_counter()
-    events = read_all()
+    events, refused = read_all()
     read_s = time.perf_counter() - began
     book = simulation.rulebooks[events[0].shop_id]
     rules = rules_of(documents, book)
@@ -80,3 +80,4 @@ def _live(
         f"{len(events):,} events of {len(answer.customers):,} customers: read in {read_s:.1f} s, "
         f"lived through in {ran_s:.1f} s ({len(events) / ran_s:,.0f} events/s)"
     )
+    return SOME_REFUSED if refused else 0

@@ -14,11 +14,19 @@ console = Console()
 
 
 async def show(home: Home, shop: str, customer_id: str) -> None:
-    """Prints all names of the person whose id it is; contact data masked."""
+    """Prints all ids and names of the person whose id it is; contact data masked."""
+    path = f"/v1/customers/{quote(customer_id, safe='')}"
+    ids = await _ask(home, shop, "GET", f"{path}/ids")
+    if customer_id in ids["merged"]:
+        _print(f"{customer_id} was merged; it lives on as {ids['customer_id']}:")
+    elif customer_id != ids["customer_id"]:
+        _print(f"{customer_id} is a name of {ids['customer_id']}:")
+    if ids["merged"]:
+        _print(f"{ids['customer_id']} is also {', '.join(ids['merged'])}.")
     cursor: str | None = None
     while True:
         params = {"limit": str(PAGE)} | ({"cursor": cursor} if cursor else {})
-        page = await _ask(home, shop, "GET", f"/v1/customers/{quote(customer_id, safe='')}/identities", params=params)
+        page = await _ask(home, shop, "GET", f"{path}/identities", params=params)
         for name in page["items"]:
             value = name["value"] or "(no longer in the vault)"
             shared = "  shared by many: counts no more" if name["shared"] else ""
@@ -28,7 +36,8 @@ async def show(home: Home, shop: str, customer_id: str) -> None:
         if cursor is None:
             break
     if not page["items"]:
-        _print(f"{customer_id} has no name but this id.")
+        names = "these ids" if ids["merged"] else "this id"
+        _print(f"{ids['customer_id']} has no name but {names}.")
 
 
 async def explain(home: Home, shop: str, one: str, other: str) -> None:

@@ -58,14 +58,15 @@ def _line(service: str, row: asyncpg.Record) -> str:
 
 async def replay(home: Home, service: Name, ids: list[int] | None) -> int:
     """Puts letters back: those of ingest are sent again as they came, the others go to their service's work topic."""
+    url = address(home) if service == "ingest" else None
     async with home.installed() as settings:
         connection = await _as_service(admin_of(settings), service)
         now = parse_clock(settings.clock).now()
         try:
             which = ",".join(map(str, ids)) if ids else "all"
             await audit.note(connection, audit.command(), "letters.replayed", f"{service}: {which}")
-            if service == "ingest":
-                told = await _send_again(connection, home, settings, ids, now)
+            if url is not None:
+                told = await _send_again(connection, home, settings, url, ids, now)
             else:
                 work = next(topic.name for topic in TOPICS if topic.owner == service and topic.work)
                 count = await dead_letters.replay(connection, work, now, ids)
@@ -77,12 +78,12 @@ async def replay(home: Home, service: Name, ids: list[int] | None) -> int:
 
 
 async def _send_again(
-    connection: asyncpg.Connection, home: Home, settings: Settings, ids: list[int] | None, now: datetime
+    connection: asyncpg.Connection, home: Home, settings: Settings, url: str, ids: list[int] | None, now: datetime
 ) -> str:
     """One by one, each marked once it is answered: cut short, what was taken is known by its id the next time."""
     vault = vault_of(home, settings)
     counts = Counter(dict.fromkeys(("accepted", "duplicate", "ignored", "refused", "unreadable"), 0))
-    async with httpx.AsyncClient(base_url=address(home, settings), timeout=TIMEOUT_S) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S) as client:
         for letter in await connection.fetch(SEALED, ids):
             key = await home.owner_key(admin_of(settings), letter["shop_id"])
             answer = await ask(

@@ -54,6 +54,7 @@ def test_cut_short_it_goes_on_and_ends_with_all_that_it_checks(tmp_path: Path) -
         said = command.said
     assert said.count("holds") == CHECKS, said
     assert "FAILS" not in said
+    assert "http://" not in said, "nobody answers there any more"
     assert f"{planned:,} of {planned:,}" in said
     answered = re.search(r"answered\s+│\s+([\d,]+) accepted, ([\d,]+) duplicate", said)
     assert answered is not None, said

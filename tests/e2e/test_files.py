@@ -77,7 +77,7 @@ def test_killed_twice_and_gone_on_it_is_what_the_simulation_says(history: Path, 
     reached = 0
     for _ in range(2):
         with running(tmp_path, *arguments) as command:
-            command.until_said(rf"events; {reached:,} of [\d,]+ lines were taken before", ALL_WITHIN_S)
+            command.until_said(rf"to send; {reached:,} of them were taken before", ALL_WITHIN_S)
             in_the_middle(command, tmp_path, reached + SOME_LINES)
             command.kill()
         reached = taken(tmp_path)
@@ -86,7 +86,7 @@ def test_killed_twice_and_gone_on_it_is_what_the_simulation_says(history: Path, 
     assert "Everything is decided" in said
 
     then = datetime.fromisoformat(UNTIL)
-    events = events_of([file], mapping, "olist", then, Console(quiet=True))
+    events, _ = events_of([file], mapping, "olist", then, Console(quiet=True))
     wanted = simulated(events, then, tmp_path)
     assert len(wanted) > CUSTOMERS * 0.9
     assert {row["lifecycle"] for row in wanted.values()} >= {"new", "repeat", "loyal"}

@@ -54,7 +54,7 @@ def test_an_import_goes_on_after_a_ctrl_c_and_after_kills(history: Path, tmp_pat
     reached = taken(tmp_path)
 
     with running(tmp_path, *arguments) as command:  # killed while it sends
-        command.until_said(rf"events; {reached:,} of [\d,]+ lines were taken before")
+        command.until_said(rf"to send; {reached:,} of them were taken before")
         in_the_middle(command, tmp_path, reached + SOME_LINES)
         command.kill()
 
@@ -65,8 +65,11 @@ def test_an_import_goes_on_after_a_ctrl_c_and_after_kills(history: Path, tmp_pat
     status, said = run(tmp_path, *arguments)
     assert status == 0, said
     events = read(history, datetime.fromisoformat(UNTIL))
-    lines = len(events) + len({event.customer_id for event in events})
-    assert f"{len(events):,} events; {lines:,} of {lines:,} lines were taken before" in " ".join(said.split())
+    ends = len({event.customer_id for event in events})
+    lines = len(events) + ends
+    counted = f"{len(events):,} events and {ends:,} ends of history, one per customer: {lines:,} to send"
+    assert f"{counted}; {lines:,} of them were taken before" in said
+    assert "0 sent: 0 accepted" in said
     assert "Everything is decided" in said
 
     wanted = simulated(events, datetime.fromisoformat(UNTIL), tmp_path)

@@ -97,6 +97,22 @@ async def test_all_services_are_asked(
     await admin.close()
 
 
+async def merged(home: Home, client: httpx.AsyncClient, capsys: pytest.CaptureFixture[str]) -> None:
+    """Shown by whichever id: who lives on, and what else it is called."""
+    capsys.readouterr()
+    await customers.merge(home, "demo", "nb", "na")
+    assert capsys.readouterr().out == "nb is na from now on.\n"
+    await customers.show(home, "demo", "na")
+    of_na = capsys.readouterr().out
+    assert of_na.startswith("na is also nb.\n")
+    await customers.show(home, "demo", "nb")
+    assert capsys.readouterr().out == f"nb was merged; it lives on as na:\n{of_na}"
+    seen = {"id": "m1", "type": "visit", "subject": "na", "identities": {"buyer": "taobao:9"}}
+    assert (await client.post("/v1/events", json=seen)).status_code == 202
+    await customers.show(home, "demo", "taobao:9")
+    assert capsys.readouterr().out.startswith("taobao:9 is a name of na:\nna is also nb.\n")
+
+
 async def slashed(home: Home, client: httpx.AsyncClient, capsys: pytest.CaptureFixture[str]) -> None:
     """An id may hold what stands for something else in an address."""
     amount = {"order_id": "o9", "amount": AMOUNT}
@@ -108,6 +124,7 @@ async def slashed(home: Home, client: httpx.AsyncClient, capsys: pytest.CaptureF
         return (await client.get("/v1/accounts/c%2Fd")).is_success
 
     await until(is_decided, "points for the order")
+    await merged(home, client, capsys)
     await customers.show(home, "demo", "c/d")
     await privacy.export(home, "demo", "c/d", None, None)
     names, _, document = capsys.readouterr().out.partition("{")

@@ -88,12 +88,17 @@ def test_a_second_one_on_the_folder_is_told_in_one_line(here: Up, folder: Path) 
     assert here.client.get("/health/ready").is_success
 
 
-def test_a_port_that_is_taken_is_told_in_one_line(here: Up, tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_told_in_one_line(here: Up, folder: Path, tmp_path: Path) -> None:
     port = here.url.rpartition(":")[2]
     status, said = run(tmp_path, "up", "--port", port)
     fault = f"can not listen on 127.0.0.1 port {port}: Address already in use; --port names another"
     assert (status, said) == (1, f"regulars: {fault}\n")
     assert servers_on(tmp_path) == []
+    assert not (tmp_path / ".regulars").exists()
+    status, said = run(folder, "up", "--port", port)
+    assert (status, ".regulars is in use: Regulars runs on it" in said) == (1, True), (
+        "said of who has it, not of the port"
+    )
 
 
 def test_keys_create_prints_a_key_that_may_what_it_was_made_for(here: Up, folder: Path) -> None:

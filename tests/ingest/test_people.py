@@ -293,6 +293,10 @@ async def test_it_is_found_explained_split_and_merged_by_hand(settings: Settings
         }  # fmt: skip
         assert (len(first["items"]), second["next"]) == (5, None)
 
+        for each in ("u1", "u2", "taobao:7"):
+            assert await ask(f"customers/{each}/ids") == {"customer_id": "u1", "merged": ["taobao:7", "u2"]}
+        assert await ask("customers/nobody yet/ids") == {"customer_id": "nobody yet", "merged": []}
+
         why = await ask("customers/taobao:7/same-as/u1")
         assert (why["same"], why["customer_id"]) == (True, "u1")
         steps = [(s["customer_id"], s["into"], s["by"], s["event_id"], s["first_event_id"]) for s in why["chain"]]

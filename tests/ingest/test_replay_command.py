@@ -25,6 +25,7 @@ async def test_letters_of_a_removed_source_stay_and_the_others_go(
 ) -> None:
     monkeypatch.setenv("REGULARS_DATABASE", settings.database or "")
     monkeypatch.setenv("REGULARS_ADMIN_DATABASE", settings.admin_database or "")
+    monkeypatch.setenv("REGULARS_INGEST_URL", "http://lent")
     monkeypatch.setenv("REGULARS_VAULT_KEY", b64encode(MASTER_KEY).decode())
     async with open_ingest(settings) as here:
         gone, stays = [await source(here, keys, "woocommerce") for _ in range(2)]

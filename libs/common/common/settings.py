@@ -62,7 +62,9 @@ class Settings(BaseSettings):
         default=50, ge=0, le=100_000, description="unknown keys and wrong signatures of one address; 0: no limit"
     )
     ingest_url: str = Field(
-        default="http://127.0.0.1:8000", pattern=r"^https?://[^\s/]+$", description="where notifier asks the vault"
+        default="http://127.0.0.1:8000",
+        pattern=r"^https?://[^\s/]+$",
+        description="where notifier asks the vault, commands the system",
     )
     shutdown_s: int = Field(default=5, ge=1, le=300, description="one deadline for all that has to stop")
 

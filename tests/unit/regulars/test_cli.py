@@ -15,6 +15,16 @@ from regulars.asking import Elsewhere, elsewhere_of
 from regulars.bench.olist_folder import Order, path_of, write
 from regulars.cli import app
 
+TILL = """
+format: csv
+currency: CNY
+columns: {at: time, total: money}
+time: at
+person: {subject: "{card}"}
+events:
+  - {type: order.paid, id: "{nr}:paid", data: {order_id: "{nr}", amount: "{total}"}}
+"""
+
 
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
@@ -73,11 +83,53 @@ def test_a_history_in_which_nothing_happened(here: Path) -> None:
     assert noted.splitlines()[-1] == "regulars: nothing happened in olist up to 2017-06-01T11:59:59-03:00"
 
 
+def test_a_simulation_says_by_its_status_that_rows_were_refused(here: Path) -> None:
+    """As an import does, and its files are there all the same."""
+    good = "nr,at,card,total\n1,2026-05-01T12:00:00+08:00,c1,10.00\n"
+    (here / "till.csv").write_text(good)
+    (here / "till.yaml").write_text(TILL)
+    arguments = ("simulate", "till.csv", "--mapping", "till.yaml", "--json", "counts.json", "--customers", "rows.csv")
+    assert said(*arguments)[0] == 0
+    (here / "till.csv").write_text(good + "2,yesterday,c2,10.00\n")
+    (here / "counts.json").unlink()
+    status, _, noted = said(*arguments)
+    assert (status, "1 rows refused" in noted) == (3, True), noted
+    assert (here / "counts.json").exists()
+    assert (here / "rows.csv").read_text().count("\n") == 2
+
+
 @pytest.mark.parametrize("arguments", [("list",), ("replay", "ingest"), ("replay", "loyalty", "1", "2")])
 def test_dead_letters_of_no_installation(here: Path, arguments: tuple[str, ...]) -> None:
     fault = "no installation in .regulars: `regulars up` makes one, --data names another folder"
     assert said("dead-letters", *arguments) == (1, "", f"regulars: {fault}\n")
     assert nothing_begun(here)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("segments", "list"),
+        ("customers", "show", "c1"),
+        ("privacy", "list"),
+        ("privacy", "erase", "c1"),
+        ("reprocess", "--since", "2026-05-01", "--source", "src_1"),
+        ("dead-letters", "replay", "ingest"),
+    ],
+)
+def test_what_asks_a_system_that_does_not_run(
+    here: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    """Nothing is started, and no key made, for whoever else may listen where nobody was told to look."""
+    (here / ".regulars" / "postgres").mkdir(parents=True)
+    fault = "nothing runs on .regulars: start it with `regulars up --data .regulars`"
+    assert said(*arguments) == (1, "", f"regulars: {fault}\n")
+    monkeypatch.setenv("REGULARS_INGEST_URL", "http://127.0.0.1:8000")  # of another one's database
+    assert said(*arguments) == (1, "", f"regulars: {fault}\n")
+    assert [path.name for path in (here / ".regulars").iterdir()] == ["postgres"]
+    monkeypatch.delenv("REGULARS_INGEST_URL")
+    monkeypatch.setenv("REGULARS_DATABASE", "postgresql://127.0.0.1:1/shop")
+    told = f"{fault}, or say in REGULARS_INGEST_URL where it answers"
+    assert said(*arguments) == (1, "", f"regulars: {told}\n")
 
 
 def test_a_key_of_an_unknown_shop(here: Path) -> None:

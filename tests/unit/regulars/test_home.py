@@ -70,6 +70,19 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
     assert _port("127.0.0.1", 0) > 0
 
 
+async def test_a_port_that_is_taken_leaves_nothing_behind(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(OSError, match=rf"can not listen on 127\.0\.0\.1 port {port}"):
+            async with Home(tmp_path / "shop").house(host="127.0.0.1", port=port):
+                pass
+        assert not (tmp_path / "shop").exists()
+        home = Home(tmp_path / "taken")
+        with home.taken(), pytest.raises(FolderInUse):  # and of one that is in use this is said, not its port
+            async with home.house(host="127.0.0.1", port=port):
+                pass
+
+
 async def test_a_database_that_does_not_answer_is_told_by_its_setting() -> None:
     nobody = _port("127.0.0.1", 0)
     with pytest.raises(OSError, match=r"^no database answers at the address in REGULARS_DATABASE: "):

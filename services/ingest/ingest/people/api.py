@@ -43,6 +43,13 @@ class Person(BaseModel):
     customer_id: str
 
 
+class Ids(BaseModel):
+    """Who lives on, and the ids that were merged into it."""
+
+    customer_id: str
+    merged: list[str]
+
+
 class Reason(BaseModel):
     """Why; kept sealed, shown to who asks whether the two are one."""
 
@@ -116,6 +123,13 @@ def _add_questions(routes: APIRouter, pool: asyncpg.Pool, intake: Intake, vault:
             ids = list(await people_store.family(connection, caller.shop_id, customer_id))
             rows = await people_queries.names(connection, vault, naming, caller.shop_id, ids, after, limit + 1)
         return Page.of(rows, limit, key=lambda name: (name.kind, name.kept))
+
+    @routes.get("/v1/customers/{customer_id:path}/ids")
+    async def get_ids(customer_id: PlainId, caller: Reader) -> Ids:
+        """All ids of the person whose id it is: the one who lives on, and those that were merged into it."""
+        async with pool.acquire() as connection:
+            lives, *merged = await people_store.family(connection, caller.shop_id, customer_id)
+        return Ids(customer_id=lives, merged=sorted(merged))
 
     @routes.get("/v1/identities/shared")
     async def get_shared(caller: Operator, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Page[KnownName]:

@@ -58,7 +58,8 @@ def by_scale(of: Rulebook, scale: Scale) -> Rulebook:
 
 def mapped(file: Path, mapping: str, shop_id: str, until: datetime | None = None) -> list[Event[Data]]:
     """The events of a file, as a mapping reads it, that the models here are made of."""
-    return [event for event in events_of([file], mapping, shop_id, until, Console(quiet=True)) if event.type in HEARD]
+    events, _ = events_of([file], mapping, shop_id, until, Console(quiet=True))
+    return [event for event in events if event.type in HEARD]
 
 
 def by_customer(events: Iterable[Event[Data]]) -> Histories:

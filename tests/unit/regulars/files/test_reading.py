@@ -250,7 +250,7 @@ def test_the_events_that_are_lived_through_are_those_that_are_sent(tmp_path: Pat
         "1,2026-01-04,,c1,,,,",
     ]
     (tmp_path / "people.csv").write_text(PEOPLE_HEAD + "\n".join(rows))
-    found = events_of([tmp_path / "people.csv"], str(tmp_path / "map.yaml"), "demo", None, SILENT)
+    found, _ = events_of([tmp_path / "people.csv"], str(tmp_path / "map.yaml"), "demo", None, SILENT)
     assert [event.id for event in found] == ["2:r", "2:c", "3:r", "3:c", "1:r", "1:c"]
     people = [event.customer_id for event in found]
     assert (len(set(people)), people[0] == people[1], len(set(people[2:]))) == (2, True, 1), "one card, one customer"
