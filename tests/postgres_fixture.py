@@ -7,16 +7,14 @@ For SQLAlchemy replace the scheme: `fresh_database.replace("postgresql://", "pos
 
 Where every test needs the tables of the same services, its conftest asks for copies of one database that has them:
 
-    @pytest.fixture
-    async def fresh_database(copies: Copies) -> AsyncIterator[str]:
-        async with copies.of("ingest", "journeys") as database:
-            yield database
+    fresh_database = copied("ingest", "journeys")
 """
 
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import asyncpg
 import pytest
@@ -87,6 +85,18 @@ def postgres_dsn(postgres_server: EmbeddedPostgres) -> str:
 def copies(postgres_server: EmbeddedPostgres) -> Copies:
     """The originals are made when somebody asks for the first copy."""
     return Copies(postgres_server)
+
+
+def copied(*services: str) -> Any:
+    """The fixture `fresh_database` of a folder whose every test needs the tables of these services."""
+
+    @pytest.fixture(name="fresh_database")
+    async def database(copies: Copies) -> AsyncIterator[str]:
+        """In place of an empty one: a migrated one."""
+        async with copies.of(*services) as address:
+            yield address
+
+    return database
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from common.web.app import create_app
 from common.web.auth import KeyRing, create_key
 from ingest.app import open_service
 from ingest.flusher import Flusher
-from tests.postgres_fixture import Copies
+from tests.postgres_fixture import copied
 
 SHOPS: Mapping[str, Shop] = {
     "shop": Shop("shop", "Asia/Shanghai", "CNY", "zh-CN"),
@@ -95,11 +95,7 @@ async def _forever(loop: Callable[[], Any]) -> None:
     await loop()
 
 
-@pytest.fixture
-async def fresh_database(copies: Copies) -> AsyncIterator[str]:
-    """In place of an empty one: a migrated one."""
-    async with copies.of("ingest") as database:
-        yield database
+fresh_database = copied("ingest")
 
 
 @pytest.fixture

@@ -8,14 +8,9 @@ import pytest
 
 from common.db.engine import open_pool
 from common.settings import Settings
-from tests.postgres_fixture import Copies
+from tests.postgres_fixture import copied
 
-
-@pytest.fixture
-async def fresh_database(copies: Copies) -> AsyncIterator[str]:
-    """In place of an empty one: a migrated one."""
-    async with copies.of("journeys") as database:
-        yield database
+fresh_database = copied("journeys")
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from common.web.auth import KeyRing, create_key
 from loyalty import presets
 from loyalty.api import router
 from loyalty.app import service
-from tests.postgres_fixture import Copies
+from tests.postgres_fixture import copied
 
 SHOPS: Mapping[str, Shop] = {
     "shop": Shop("shop", "Asia/Shanghai", "CNY", "zh-CN"),
@@ -36,11 +36,7 @@ NOW = datetime(2026, 5, 10, 12, tzinfo=UTC)
 Tell = Callable[..., Awaitable[None]]
 
 
-@pytest.fixture
-async def fresh_database(copies: Copies) -> AsyncIterator[str]:
-    """In place of an empty one: a migrated one."""
-    async with copies.of("loyalty") as database:
-        yield database
+fresh_database = copied("loyalty")
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from notifier.channels.port import Channel
 from notifier.contacts import Contacts
 from notifier.sender import Sender
 from tests.laws.streams import event
-from tests.postgres_fixture import Copies
+from tests.postgres_fixture import copied
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 PATIENCE_S = 30  # until a test says that what it waits for does not come
@@ -206,11 +206,7 @@ def gift(key: str = "k1", **changes: Any) -> MessageRequested:
     return sms(key, **(fields | {"purpose": "marketing"} | changes))
 
 
-@pytest.fixture
-async def fresh_database(copies: Copies) -> AsyncIterator[str]:
-    """In place of an empty one: a migrated one."""
-    async with copies.of("ingest", "journeys", "notifier") as database:
-        yield database
+fresh_database = copied("ingest", "journeys", "notifier")
 
 
 @pytest.fixture

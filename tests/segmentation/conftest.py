@@ -10,14 +10,9 @@ from common.db.engine import open_pool
 from common.settings import Settings
 from common.web.auth import create_key
 from regulars.services import NAMES
-from tests.postgres_fixture import Copies
+from tests.postgres_fixture import copied
 
-
-@pytest.fixture
-async def fresh_database(copies: Copies) -> AsyncIterator[str]:
-    """In place of an empty one: a migrated one."""
-    async with copies.of(*NAMES) as database:
-        yield database
+fresh_database = copied(*NAMES)
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
-"""SQL of a flush itself: which events were never seen before, and ticks that may go. Every room keeps its own."""
+"""SQL of a flush itself: which events were never seen before, ticks that may go, and how rows of what is known are held
+and written. Every room keeps its own statements."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from common.contracts.envelope import Data, Event
 from common.db.engine import Connection
@@ -34,6 +36,7 @@ USING (shop_id, source, id)
 """
 
 EventKey = tuple[str, str, str]  # shop_id, source, id
+Locked = tuple[tuple[Any, ...], int, str]  # key, revision, body
 
 
 def key_of(event: Event[Data]) -> EventKey:
@@ -57,6 +60,30 @@ async def remember(connection: Connection, keys: Sequence[EventKey]) -> set[Even
     if fresh and repeats and await connection.fetchval(OVERTAKEN, *zip(*repeats, strict=True)):
         raise Overtaken
     return fresh
+
+
+async def locked(connection: Connection, statement: str, keys: Collection[tuple[str, ...]]) -> list[Locked]:
+    """What is known by these keys, locked until the transaction ends. `statement` gives the key's columns, the
+    revision, the body, and whether a later transaction wrote the row, for arrays of the key's columns. Raises
+    Overtaken."""
+    rows: list[Locked] = []
+    for *key, revision, body, overtaken in await connection.fetch(statement, *zip(*keys, strict=True)):
+        if overtaken:
+            raise Overtaken
+        rows.append((tuple(key), revision, body))
+    return rows
+
+
+async def save_next(connection: Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+    """Writes the rows, each as the next revision; `statement` leaves out those whose revision is another by now. Raises
+    Overtaken."""
+    if rows and counted(await connection.execute(statement, *zip(*rows, strict=True))) != len(rows):
+        raise Overtaken
+
+
+def counted(status: str) -> int:
+    """How many rows, of `INSERT 0 3` or `DELETE 3`."""
+    return int(status.rpartition(" ")[2])
 
 
 async def seen(connection: Connection, keys: Sequence[EventKey]) -> int:

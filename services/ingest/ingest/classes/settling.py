@@ -22,6 +22,7 @@ async def settle(connection: Connection, known: Sequence[Accepted], received_at:
         events = [event for each in known for event in told.hear(each)]
     except MergedMeanwhile:
         raise Overtaken from None
-    revisions = {key: each.revision for key, each in before.items()}
-    await store.save(connection, {k: store.KnownTold(t, revisions.get(k, 0)) for k, t in told.changed.items()})
+    unknown = store.KnownTold()
+    changed = told.changed.items()
+    await store.save(connection, {k: store.KnownTold(each, before.get(k, unknown).revision) for k, each in changed})
     return events

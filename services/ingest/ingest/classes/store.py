@@ -12,7 +12,7 @@ from msgspec import Struct
 from common.db.engine import Connection
 from ingest.domain.telling_classes import Key
 from ingest.domain.told_classes import NOTHING, Told
-from ingest.store import Overtaken
+from ingest.store import locked, save_next
 
 # In key order, so that two flushes never wait for each other in a circle. Served by the primary key, as is SAVE.
 LOCK = """
@@ -47,20 +47,14 @@ class KnownTold(Struct, frozen=True):
 
 async def lock(connection: Connection, keys: Collection[Key]) -> dict[Key, KnownTold]:
     """What is known of those of whom anything is, locked until the transaction ends. Raises Overtaken."""
-    found: dict[Key, KnownTold] = {}
-    rows = await connection.fetch(LOCK, *zip(*keys, strict=True))
-    for shop_id, customer_id, revision, body, overtaken in rows:
-        if overtaken:
-            raise Overtaken
-        found[shop_id, customer_id] = KnownTold(_TOLD.decode(body), revision)
-    return found
+    rows = await locked(connection, LOCK, keys)
+    return {key: KnownTold(_TOLD.decode(body), revision) for key, revision, body in rows}
 
 
 async def save(connection: Connection, known: Mapping[Key, KnownTold]) -> None:
     """Writes them, each as the next revision. Raises Overtaken."""
     rows = [(*key, each.revision + 1, msgspec.json.encode(each.told).decode()) for key, each in known.items()]
-    if rows and await connection.execute(SAVE, *zip(*rows, strict=True)) != f"INSERT 0 {len(rows)}":
-        raise Overtaken
+    await save_next(connection, SAVE, rows)
 
 
 async def forget(connection: Connection, shop_id: str, ids: Sequence[str], erased: Sequence[str]) -> None:

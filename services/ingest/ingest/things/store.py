@@ -14,7 +14,7 @@ from msgspec import Struct
 from common.db.engine import Connection
 from ingest.domain.carts import Cart
 from ingest.domain.orders import Order
-from ingest.store import Overtaken
+from ingest.store import counted, locked, save_next
 
 CartKey = tuple[str, str, str]  # shop_id, source, cart_id
 OrderKey = tuple[str, str]  # shop_id, order_id
@@ -75,40 +75,31 @@ class KnownOrder(Struct, frozen=True):
 
 async def lock_carts(connection: Connection, keys: Sequence[CartKey]) -> dict[CartKey, KnownCart]:
     """Those carts that are known, locked until the transaction ends. Raises Overtaken."""
-    found: dict[CartKey, KnownCart] = {}
-    for *key, revision, body, overtaken in await connection.fetch(LOCK_CARTS, *zip(*keys, strict=True)):
-        if overtaken:
-            raise Overtaken
-        found[key[0], key[1], key[2]] = KnownCart(_CART.decode(body), revision)
-    return found
+    rows = await locked(connection, LOCK_CARTS, keys)
+    return {key: KnownCart(_CART.decode(body), revision) for key, revision, body in rows}
 
 
 async def lock_orders(connection: Connection, keys: Sequence[OrderKey]) -> dict[OrderKey, KnownOrder]:
     """Those orders that are known, locked until the transaction ends. Raises Overtaken."""
-    found: dict[OrderKey, KnownOrder] = {}
-    rows = await connection.fetch(LOCK_ORDERS, *zip(*keys, strict=True))
-    for shop_id, order_id, revision, body, overtaken in rows:
-        if overtaken:
-            raise Overtaken
-        found[shop_id, order_id] = KnownOrder(_ORDER.decode(body), revision)
-    return found
+    rows = await locked(connection, LOCK_ORDERS, keys)
+    return {key: KnownOrder(_ORDER.decode(body), revision) for key, revision, body in rows}
 
 
 async def save_carts(connection: Connection, carts: Mapping[CartKey, KnownCart], today: date) -> None:
     """Writes the carts, each as the next revision. Raises Overtaken."""
     rows = [(*key, today, known.revision + 1, _json(known.cart)) for key, known in carts.items()]
-    await _save(connection, SAVE_CARTS, rows)
+    await save_next(connection, SAVE_CARTS, rows)
 
 
 async def save_orders(connection: Connection, orders: Mapping[OrderKey, KnownOrder]) -> None:
     """Writes the orders, each as the next revision. Raises Overtaken."""
     rows = [(*key, known.revision + 1, _json(known.order)) for key, known in orders.items()]
-    await _save(connection, SAVE_ORDERS, rows)
+    await save_next(connection, SAVE_ORDERS, rows)
 
 
 async def forget_carts(connection: Connection, touched_before: date, limit: int) -> int:
     """Deletes carts that nobody touched since; how many, at most `limit`."""
-    return _count(await connection.execute(FORGET_CARTS, touched_before, limit))
+    return counted(await connection.execute(FORGET_CARTS, touched_before, limit))
 
 
 async def order_of(connection: Connection, shop_id: str, order_id: str) -> Order | None:
@@ -117,15 +108,5 @@ async def order_of(connection: Connection, shop_id: str, order_id: str) -> Order
     return None if body is None else _ORDER.decode(body)
 
 
-async def _save(connection: Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
-    if rows and _count(await connection.execute(statement, *zip(*rows, strict=True))) != len(rows):
-        raise Overtaken
-
-
 def _json(value: Cart | Order | None) -> str:
     return msgspec.json.encode(value).decode()
-
-
-def _count(status: str) -> int:
-    """Of `INSERT 0 3` or `DELETE 3`."""
-    return int(status.rpartition(" ")[2])
